@@ -1,0 +1,32 @@
+//! The two things a wire can be, a stream of bytes or datagrams to and from one peer, and what is known of it.
+//! Absent: who opened it, and what will be said on it.
+
+pub mod datagram;
+pub mod facts;
+pub mod prefixed;
+pub mod stream;
+pub mod tap;
+
+pub use datagram::Datagram;
+pub use facts::{Address, Facts};
+pub use stream::Stream;
+
+/// An established connection.
+#[derive(Debug)]
+pub enum Connection {
+    /// Bytes in order, each direction ending on its own.
+    Stream(Stream),
+    /// Whole messages, without an end.
+    Datagram(Datagram),
+}
+
+impl Connection {
+    /// What is known of the connection.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        match self {
+            Connection::Stream(stream) => stream.facts(),
+            Connection::Datagram(datagram) => datagram.facts(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `Stream`: a boxed reader and writer with its facts. Shutting it down ends our half only.
+//! Absent: layers, and who opened it.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::facts::Facts;
+
+/// What a stream is made of: any reader and writer that a task may own.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// The concrete type, for an engine that can do better with a bare socket.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A connection that carries bytes in order. `poll_shutdown` ends our half; reading goes on.
+///
+/// Both parts sit behind pointers: a task that holds a stream stays small, and ten thousand idle ones cheap.
+pub struct Stream {
+    io: Box<dyn Io>,
+    facts: Box<Facts>,
+}
+
+impl Stream {
+    /// A stream of `io`, of which `facts` are known.
+    pub fn new(io: impl Io, facts: Facts) -> Self {
+        Stream { io: Box::new(io), facts: Box::new(facts) }
+    }
+
+    /// What is known of the connection.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The facts, for a layer that learns more.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+
+    /// Puts something in front of the bytes: a stream in, a stream out, the facts kept.
+    #[must_use]
+    pub fn map<T: Io>(self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
+        Stream { io: Box::new(layer(self.io)), facts: self.facts }
+    }
+
+    /// The bare `T` below, if nothing stands in front of it.
+    #[must_use]
+    pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        // Through the box: the trait object's own type is asked, not `Box<dyn Io>`.
+        (*self.io).as_any().downcast_ref()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,109 @@
+//! How bytes get here: connectors and listeners, and the table of endpoint types.
+//! Absent: what is said on a connection, and every other transport's insides.
+
+pub mod socket;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::connection::{Address, Connection};
+use crate::endpoint::args::{Args, Param};
+use crate::endpoint::Refused;
+use crate::error::{Error, Result};
+
+/// A boxed future that a task may own.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
+/// completions follow.
+pub struct Transport {
+    /// The name in endpoint strings, in lower case.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub summary: &'static str,
+    /// The client role, where it exists.
+    pub client: Option<ClientRole>,
+    /// The server role, where it exists.
+    pub server: Option<ServerRole>,
+}
+
+/// The client role of an endpoint type.
+pub struct ClientRole {
+    /// Its fields, positional ones first and in order.
+    pub params: &'static [Param],
+    /// Strings that a reader can learn from; each parses.
+    pub examples: &'static [&'static str],
+    /// Makes a connector of checked fields. Opens nothing.
+    pub connector: fn(&Args) -> Result<Box<dyn Connector>, Refused>,
+}
+
+/// The server role of an endpoint type.
+pub struct ServerRole {
+    /// Its fields, positional ones first and in order.
+    pub params: &'static [Param],
+    /// Strings that a reader can learn from; each parses.
+    pub examples: &'static [&'static str],
+    /// Makes a binder of checked fields. Opens nothing.
+    pub binder: fn(&Args) -> Result<Box<dyn Binder>, Refused>,
+}
+
+/// Opens connections; it may be asked again and again.
+pub trait Connector: Send + Sync + fmt::Debug {
+    /// Opens one connection, established to its last layer, within the endpoint's own time limit.
+    fn connect(&self) -> BoxFuture<'_, Result<Connection>>;
+}
+
+/// Takes an address for a server.
+pub trait Binder: Send + Sync + fmt::Debug {
+    /// Binds. Needs no runtime, so that it can happen before threads, and before privileges are shed.
+    ///
+    /// # Errors
+    /// Status 7, with the system's reason.
+    fn bind(&self) -> Result<Box<dyn Bound>>;
+}
+
+/// A bound server endpoint. Dropping it gives the address back, and removes the socket that it made.
+pub trait Bound: Send + Sync {
+    /// The client endpoint string that leads here.
+    fn endpoint(&self) -> String;
+
+    /// A listener on the runtime that calls this; each worker has its own.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn listen(&self) -> io::Result<Listener>;
+}
+
+/// What a bound endpoint gives a runtime.
+pub enum Listener {
+    /// Connections, one after the other.
+    Connections(Box<dyn Accept>),
+    /// Datagrams of many peers on one socket.
+    Datagrams(udp::Socket),
+}
+
+/// Accepts connections.
+pub trait Accept: Send {
+    /// The next connection; `None`: no more will come. Accepting is cheap and cancel safe: handshakes belong to the
+    /// connection's own task.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>>;
+}
+
+/// A connection that was accepted, but perhaps not established.
+pub struct Incoming {
+    /// Who connected, as the transport sees it.
+    pub peer: Address,
+    /// The way to a connection that can be talked on.
+    pub stage: Stage,
+}
+
+/// How far an [`Incoming`] is.
+pub enum Stage {
+    /// Nothing is left to do.
+    Established(Connection),
+    /// Layers have their say first.
+    Handshake(BoxFuture<'static, Result<Connection>>),
+}
