@@ -1,6 +1,8 @@
 //! The two things a wire can be, a stream of bytes or datagrams to and from one peer, and what is known of it.
 //! Absent: who opened it, and what will be said on it.
 
+use std::pin::Pin;
+
 pub mod datagram;
 pub mod facts;
 pub mod prefixed;
@@ -10,6 +12,9 @@ pub mod tap;
 pub use datagram::Datagram;
 pub use facts::{Address, Facts};
 pub use stream::Stream;
+
+/// A boxed future that a task may own.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An established connection.
 #[derive(Debug)]

@@ -1,21 +1,17 @@
 //! How bytes get here: connectors and listeners, and the table of endpoint types.
 //! Absent: what is said on a connection, and every other transport's insides.
 
+pub mod datagrams;
 pub mod socket;
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::connection::{Address, Connection};
+use crate::connection::{Address, BoxFuture, Connection};
 use crate::endpoint::args::{Args, Param};
 use crate::endpoint::Refused;
 use crate::error::{Error, Result};
-
-/// A boxed future that a task may own.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
 /// completions follow.
@@ -82,7 +78,7 @@ pub enum Listener {
     /// Connections, one after the other.
     Connections(Box<dyn Accept>),
     /// Datagrams of many peers on one socket.
-    Datagrams(udp::Socket),
+    Datagrams(datagrams::Datagrams),
 }
 
 /// Accepts connections.
