@@ -77,7 +77,9 @@ impl Server {
     /// A server of `service` within `limits`.
     #[must_use]
     pub fn new(service: Service, limits: Limits) -> Self {
-        let permits = limits.max_connections.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        let permits = limits
+            .max_connections
+            .map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
         Server(Arc::new(Shared {
             service,
             limits,
@@ -102,7 +104,9 @@ impl Server {
                     accepting.spawn(self.clone().accept_all(listener, endpoint.endpoint()));
                 }
                 Listener::Datagrams(socket) => {
-                    let Some(respond) = self.0.service.respond.clone() else { continue };
+                    let Some(respond) = self.0.service.respond.clone() else {
+                        continue;
+                    };
                     let (server, once) = (self.clone(), self.0.limits.once);
                     accepting.spawn(async move {
                         datagrams::serve(socket, respond, once).await;
@@ -140,7 +144,10 @@ impl Server {
     async fn drain(&self, stop: &mut Stop) {
         let left = self.0.open.count();
         if left > 0 {
-            debug!("waiting up to {} for {left} open connections", duration_text(self.0.limits.grace));
+            debug!(
+                "waiting up to {} for {left} open connections",
+                duration_text(self.0.limits.grace)
+            );
         }
         tokio::select! {
             () = self.0.open.none_left() => {}
@@ -171,7 +178,9 @@ impl Server {
                     }
                 }
                 Ok(None) => return,
-                Err(error) if is_of_the_connection(&error) => debug!("a client on {endpoint} left before it was accepted"),
+                Err(error) if is_of_the_connection(&error) => {
+                    debug!("a client on {endpoint} left before it was accepted")
+                }
                 Err(error) => {
                     shortage.begins(&endpoint, &error);
                     tokio::select! {
@@ -188,7 +197,9 @@ impl Server {
         let noted = enabled!(Level::DEBUG).then(|| Noted::begin(&incoming, endpoint));
         match incoming.stage {
             Stage::Established(connection) => {
-                let Connection::Stream(stream) = connection else { return };
+                let Connection::Stream(stream) = connection else {
+                    return;
+                };
                 let server = self.clone();
                 if self.is_plain() && noted.is_none() {
                     // The usual case: a task that holds little more than the conversation.
@@ -223,10 +234,12 @@ impl Server {
         let stream = match incoming.stage {
             Stage::Established(Connection::Stream(stream)) => stream,
             Stage::Established(Connection::Datagram(_)) => return false,
-            Stage::Handshake(establish) => match self.establish(establish, &incoming.peer.to_string()).await {
-                Some(stream) => stream,
-                None => return false,
-            },
+            Stage::Handshake(establish) => {
+                match self.establish(establish, &incoming.peer.to_string()).await {
+                    Some(stream) => stream,
+                    None => return false,
+                }
+            }
         };
         if self.0.had_one.swap(true, Relaxed) {
             return true;
@@ -258,7 +271,10 @@ impl Server {
                 None
             }
             Err(_elapsed) => {
-                warn!("{peer}: no connection was established within {}", duration_text(limit));
+                warn!(
+                    "{peer}: no connection was established within {}",
+                    duration_text(limit)
+                );
                 None
             }
         }
@@ -297,7 +313,11 @@ impl Noted {
     fn begin(incoming: &Incoming, endpoint: &str) -> Self {
         let peer = incoming.peer.to_string();
         debug!(%peer, "accepted on {endpoint}");
-        Noted { peer, since: std::time::Instant::now(), count: Count::default() }
+        Noted {
+            peer,
+            since: std::time::Instant::now(),
+            count: Count::default(),
+        }
     }
 
     fn end(self, result: &io::Result<()>) {
@@ -322,7 +342,10 @@ struct Shortage(bool);
 impl Shortage {
     fn begins(&mut self, endpoint: &str, error: &io::Error) {
         if !self.0 {
-            warn!("cannot accept on {endpoint}: {}; clients wait until connections end", reason(error));
+            warn!(
+                "cannot accept on {endpoint}: {}; clients wait until connections end",
+                reason(error)
+            );
         }
         self.0 = true;
     }

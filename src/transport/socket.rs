@@ -109,8 +109,10 @@ fn list(failures: &[Failure]) -> String {
     match failures {
         [(_, error)] => reason(error),
         _ => {
-            let each: Vec<_> =
-                failures.iter().map(|(address, error)| format!("{address}: {}", reason(error))).collect();
+            let each: Vec<_> = failures
+                .iter()
+                .map(|(address, error)| format!("{address}: {}", reason(error)))
+                .collect();
             each.join("; ")
         }
     }
@@ -123,8 +125,13 @@ fn list(failures: &[Failure]) -> String {
 pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
     let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
         let text = reason(&error);
-        let why = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-        Error::new(Status::Connect, format!("cannot find `{host}`: {}", why.to_lowercase()))
+        let why = text
+            .strip_prefix("failed to lookup address information: ")
+            .unwrap_or(&text);
+        Error::new(
+            Status::Connect,
+            format!("cannot find `{host}`: {}", why.to_lowercase()),
+        )
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -138,7 +145,10 @@ pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<Socket
             Family::V4 => "IPv4 ",
             Family::V6 => "IPv6 ",
         };
-        return Err(Error::new(Status::Connect, format!("`{host}` has no {kind}address")));
+        return Err(Error::new(
+            Status::Connect,
+            format!("`{host}` has no {kind}address"),
+        ));
     }
     Ok(addresses)
 }
@@ -149,7 +159,11 @@ async fn attempt(
     nodelay: bool,
     keepalive: Option<Duration>,
 ) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     if !local.is_empty() {
         let Some(local) = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()) else {
             return Err(io::Error::new(
@@ -179,8 +193,9 @@ fn keep_alive(idle: Duration) -> TcpKeepalive {
 /// Alternates between the families, beginning with the one that the system prefers (RFC 8305, section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
-    let (mut ahead, mut behind): (std::collections::VecDeque<_>, std::collections::VecDeque<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
+    let (mut ahead, mut behind): (std::collections::VecDeque<_>, std::collections::VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv4() == first_is_v4);
     let mut order = Vec::with_capacity(ahead.len() + behind.len());
     while !ahead.is_empty() || !behind.is_empty() {
         order.extend(ahead.pop_front());
@@ -243,7 +258,11 @@ impl Listen {
     /// # Errors
     /// What the system says.
     pub fn bind(&self) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(self.address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         if self.address.is_ipv6() {
             socket.set_only_v6(self.v6only)?;
         }
@@ -283,7 +302,10 @@ impl TcpAccept {
     /// What the system says.
     pub fn new(socket: &Socket) -> io::Result<Self> {
         let listener = TcpListener::from_std(socket.try_clone()?.into())?;
-        let local = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
+        let local = listener
+            .local_addr()
+            .ok()
+            .filter(|address| !address.ip().is_unspecified());
         Ok(TcpAccept { listener, local })
     }
 }
@@ -297,7 +319,10 @@ impl Accept for TcpAccept {
         };
         let peer = Address::Inet(peer);
         let stream = Stream::new(stream, Facts::new(local, peer.clone()));
-        Poll::Ready(Ok(Some(Incoming { peer, stage: Stage::Established(Connection::Stream(stream)) })))
+        Poll::Ready(Ok(Some(Incoming {
+            peer,
+            stage: Stage::Established(Connection::Stream(stream)),
+        })))
     }
 }
 
@@ -327,7 +352,13 @@ mod tests {
             }
             Ok::<u16, io::Error>(address.port())
         };
-        let won = race(addresses(&["1.1.1.1:1", "1.1.1.1:2"]), ATTEMPT_DELAY, one, &mut failures).await;
+        let won = race(
+            addresses(&["1.1.1.1:1", "1.1.1.1:2"]),
+            ATTEMPT_DELAY,
+            one,
+            &mut failures,
+        )
+        .await;
         assert_eq!(won, Some(2));
         assert_eq!(start.elapsed(), ATTEMPT_DELAY);
         assert!(failures.is_empty());
@@ -338,10 +369,19 @@ mod tests {
         let start = Instant::now();
         let mut failures = Vec::new();
         let one = |_| async { Err::<(), _>(io::Error::from_raw_os_error(111)) };
-        let won = race(addresses(&["1.1.1.1:1", "[::1]:1"]), ATTEMPT_DELAY, one, &mut failures).await;
+        let won = race(
+            addresses(&["1.1.1.1:1", "[::1]:1"]),
+            ATTEMPT_DELAY,
+            one,
+            &mut failures,
+        )
+        .await;
         assert_eq!(won, None);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert_eq!(list(&failures), "1.1.1.1:1: connection refused; [::1]:1: connection refused");
+        assert_eq!(
+            list(&failures),
+            "1.1.1.1:1: connection refused; [::1]:1: connection refused"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -352,14 +392,26 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             Ok::<u16, io::Error>(address.port())
         };
-        let won = race(addresses(&["1.1.1.1:1", "1.1.1.1:2"]), ATTEMPT_DELAY, one, &mut failures).await;
+        let won = race(
+            addresses(&["1.1.1.1:1", "1.1.1.1:2"]),
+            ATTEMPT_DELAY,
+            one,
+            &mut failures,
+        )
+        .await;
         assert_eq!(won, Some(1));
     }
 
     #[test]
     fn an_unspecified_address_is_shown_as_loopback() {
-        assert_eq!(reachable("0.0.0.0:5".parse().unwrap()), "127.0.0.1:5".parse().unwrap());
+        assert_eq!(
+            reachable("0.0.0.0:5".parse().unwrap()),
+            "127.0.0.1:5".parse().unwrap()
+        );
         assert_eq!(reachable("[::]:5".parse().unwrap()), "[::1]:5".parse().unwrap());
-        assert_eq!(reachable("192.0.2.1:5".parse().unwrap()), "192.0.2.1:5".parse().unwrap());
+        assert_eq!(
+            reachable("192.0.2.1:5".parse().unwrap()),
+            "192.0.2.1:5".parse().unwrap()
+        );
     }
 }
