@@ -1,8 +1,8 @@
 //! Typed words: what flags look like, and the groups of them that verbs share.
 //! Absent: what any of it does.
 
-pub mod complete;
-pub mod help;
-pub mod options;
-pub mod settings;
-pub mod values;
+pub(crate) mod complete;
+pub(crate) mod help;
+pub(crate) mod options;
+pub(crate) mod settings;
+pub(crate) mod values;

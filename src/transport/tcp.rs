@@ -94,7 +94,7 @@ pub(super) static TCP: Transport = Transport {
     server: Some(ServerRole {
         params: SERVER_V4,
         examples: &["tcp:1234", "tcp:1234:interface=127.0.0.1", "tcp:0"],
-        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED), false)),
     }),
 };
 
@@ -110,7 +110,7 @@ pub(super) static TCP4: Transport = Transport {
     server: Some(ServerRole {
         params: SERVER_V4,
         examples: &["tcp4:1234"],
-        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED), false)),
     }),
 };
 
@@ -126,7 +126,13 @@ pub(super) static TCP6: Transport = Transport {
     server: Some(ServerRole {
         params: SERVER_V6,
         examples: &["tcp6:1234", "tcp6:1234:interface=[::1]", "tcp6:1234:v6only=yes"],
-        binder: |args| Ok(binder(args, IpAddr::V6(Ipv6Addr::UNSPECIFIED))),
+        binder: |args| {
+            Ok(binder(
+                args,
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                args.flag("v6only"),
+            ))
+        },
     }),
 };
 
@@ -161,11 +167,11 @@ impl Connector for Tcp {
     }
 }
 
-fn binder(args: &Args, any: IpAddr) -> Box<dyn Binder> {
+fn binder(args: &Args, any: IpAddr, v6only: bool) -> Box<dyn Binder> {
     Box::new(TcpServer(Listen {
         address: SocketAddr::new(args.address("interface").unwrap_or(any), args.port("port")),
         backlog: u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX),
-        v6only: args.flag("v6only"),
+        v6only,
     }))
 }
 
