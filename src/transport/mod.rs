@@ -6,6 +6,7 @@ pub mod reading;
 pub mod socket;
 pub mod stdio;
 
+mod race;
 mod tcp;
 
 use std::fmt;
