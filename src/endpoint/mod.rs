@@ -2,9 +2,11 @@
 //! Absent: which types and fields exist, and everything that opens something.
 
 mod args;
+mod complaint;
 mod grammar;
 mod param;
 mod piece;
+mod read;
 mod refused;
 mod suggest;
 mod value;
@@ -292,3 +294,6 @@ impl fmt::Display for Spec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
