@@ -148,14 +148,16 @@ impl Reader<'_> {
             meant.fields.drain(start + 1..=found.1);
             Some((meant, found.1))
         };
-        let reads = |meant: &Spec| {
-            Reader {
-                spec: meant,
-                role: self.role,
-                params: self.params,
-            }
-            .read(None)
-            .is_ok()
+        // Of the wrong family, it is an address nevertheless.
+        let reads = |meant: &Spec| match (Reader {
+            spec: meant,
+            role: self.role,
+            params: self.params,
+        })
+        .read(None)
+        {
+            Ok(_) => true,
+            Err(refused) => refused.kind == Kind::WrongAddressFamily,
         };
         let all = || found.iter().rev().filter_map(meant);
         let (meant, last) = all()

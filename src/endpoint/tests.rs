@@ -297,7 +297,7 @@ fn refusals_name_the_cause() {
         ("tcp:80:[::1]", WrongAddressFamily),
         ("tcp:80:interface=::1", GivenTwice),
         ("tcp:80:port=81", GivenTwice),
-        ("tcp:80:::1", NotAnAddress),
+        ("tcp:80:::1", TooManyArguments),
         ("tcp:1:127.0.0.1:0", OutOfRange),
         ("tcp:1:mode=888", NotOctal),
     ] {
