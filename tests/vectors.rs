@@ -1,6 +1,12 @@
 //! The conformance vectors of `tests/vectors/parse.json`: what Twisted does with a string, and what netkit does.
 //! Absent: connecting and binding; a string is read, and nothing is opened.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests state their expectations by panicking"
+)]
+
 use std::collections::BTreeMap;
 
 use netkit::endpoint::{Args, Param, Refused, Role, Spec, ValueKind};

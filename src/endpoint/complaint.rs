@@ -102,12 +102,12 @@ impl Reader<'_> {
     fn given_by_position(&self) -> Option<Refused> {
         let fields = &self.spec.fields;
         let positionals = fields.iter().filter(|field| field.name.is_none()).count();
-        let rows = self
+        let mut rows = self
             .params
             .iter()
             .filter(|param| param.positional)
             .take(positionals);
-        rows.filter_map(|param| {
+        rows.find_map(|param| {
             let named = |name: &Piece| param.answers_to(&name.text);
             let at = fields
                 .iter()
@@ -119,7 +119,6 @@ impl Reader<'_> {
                     .help("a value without a name gives it too, by its position"),
             )
         })
-        .next()
     }
 
     /// `tcp:::1:80`, `interface=::1`: the colons of an IPv6 address cut it into pieces.
