@@ -2,9 +2,11 @@
 //! Absent: which types and fields exist, and everything that opens something.
 
 mod args;
+mod complaint;
 mod grammar;
 mod param;
 mod piece;
+mod read;
 mod refused;
 mod suggest;
 mod value;
@@ -103,6 +105,40 @@ impl PartialEq for Spec {
 impl Eq for Spec {}
 
 impl Spec {
+    /// An endpoint that a program names, rather than a user; its pieces stand nowhere.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Spec {
+        let name = Piece::new(name.into(), 0, 0, Vec::new());
+        Spec {
+            source: Arc::from(""),
+            name,
+            fields: Vec::new(),
+            span: Span::at(0),
+            depth: 0,
+        }
+    }
+
+    /// The same with one more positional.
+    #[must_use]
+    pub fn positional(mut self, value: impl Into<String>) -> Spec {
+        self.fields.push(Field {
+            name: None,
+            value: Piece::new(value.into(), 0, 0, Vec::new()),
+        });
+        self
+    }
+
+    /// The same with one more keyword.
+    #[must_use]
+    pub fn keyword(mut self, name: impl Into<String>, value: impl Into<String>) -> Spec {
+        let name = Piece::new(name.into(), 0, 0, Vec::new());
+        self.fields.push(Field {
+            name: Some(name),
+            value: Piece::new(value.into(), 0, 0, Vec::new()),
+        });
+        self
+    }
+
     /// Cuts an endpoint string. Takes time in proportion to its length, whatever it holds.
     ///
     /// # Errors
@@ -313,3 +349,6 @@ impl fmt::Display for Spec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
