@@ -3,12 +3,16 @@
 
 pub mod datagrams;
 pub mod descriptor;
+pub mod listening;
 pub mod reading;
 pub mod socket;
 pub mod stdio;
 
+mod fd;
+mod lock;
 mod race;
 mod tcp;
+mod unix;
 
 use std::fmt;
 use std::io;
@@ -19,7 +23,14 @@ use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 
 /// The endpoint types, in the order that help shows them.
-pub static TRANSPORTS: &[&Transport] = &[&tcp::TCP, &tcp::TCP4, &tcp::TCP6, &stdio::STDIO];
+pub static TRANSPORTS: &[&Transport] = &[
+    &tcp::TCP,
+    &tcp::TCP4,
+    &tcp::TCP6,
+    &unix::UNIX,
+    &stdio::STDIO,
+    &fd::FD,
+];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
 /// completions follow.
