@@ -1,0 +1,380 @@
+//! `Flows`: a bound UDP socket as a listener; each peer that writes to it is a connection, its flow.
+//! Absent: what is said on a flow, and streams.
+
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::task::coop::poll_proceed;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::debug;
+
+use super::{Datagrams, Run, Wire, transient};
+use crate::connection::datagram::Messages;
+use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
+use crate::transport::{Accept, Incoming, Stage};
+
+/// Flows that wait to be accepted. More peers than this at a time have to write again.
+pub const BACKLOG: usize = 64;
+
+/// Datagrams that wait in one flow.
+const WAITING_MAX: usize = 256;
+
+/// Bytes that wait in one flow, as in the kernel's own buffer of a socket (`net.core.rmem_default`).
+const WAITING_BYTES_MAX: usize = 208 * 1024;
+
+/// Bytes that wait in all flows, of which each has an equal share.
+const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An empty queue that once held more than this gives the memory back.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
+
+/// After an error that may have to do with memory, so that the socket is not asked in a loop.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How many flows, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// A flow ends when nothing came or went for so long; `None`: it stays until it is dropped.
+    pub idle: Option<Duration>,
+    /// So many flows at a time; datagrams of further peers are lost.
+    pub flows_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { idle: Some(Duration::from_secs(60)), flows_max: 4096 }
+    }
+}
+
+/// A listener of flows. Those that were accepted go on when it is dropped.
+pub struct Flows {
+    shared: Arc<Shared>,
+    pump: Arc<Pump>,
+}
+
+impl Datagrams {
+    /// A connection for each peer. One task on this runtime sorts what arrives, so that flows receive whether or not
+    /// anybody accepts; it ends with the last of the listener and its flows.
+    #[must_use]
+    pub fn into_flows(self, settings: Settings) -> Flows {
+        let shared = Arc::new(Shared {
+            wire: Arc::clone(&self.wire),
+            settings,
+            table: Mutex::new(Table { open: true, ..Table::default() }),
+        });
+        let task = tokio::spawn(pump(self, Arc::clone(&shared)));
+        Flows { shared, pump: Arc::new(Pump(task.abort_handle())) }
+    }
+}
+
+impl Accept for Flows {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
+        let mut table = self.shared.table();
+        while let Some(key) = table.backlog.pop_front() {
+            // One that was idle for too long has left the table already.
+            let Some(slot) = table.slots.get(&key).map(Arc::clone) else { continue };
+            let local = SocketAddr::new(key.local.unwrap_or(self.shared.wire.local.ip()), self.shared.wire.local.port());
+            let facts = Facts::new(local.into(), key.peer.into());
+            let flow = Flow {
+                key,
+                slot,
+                shared: Arc::clone(&self.shared),
+                _pump: Arc::clone(&self.pump),
+                writable: None,
+            };
+            return Poll::Ready(Ok(Some(Incoming {
+                peer: Address::Inet(key.peer),
+                stage: Stage::Established(Connection::Datagram(Datagram::new(flow, facts))),
+            })));
+        }
+        if let Some(error) = table.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        if !table.open {
+            return Poll::Ready(Ok(None));
+        }
+        remember(&mut table.waker, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Flows {
+    fn drop(&mut self) {
+        let mut table = self.shared.table();
+        table.open = false;
+        while let Some(key) = table.backlog.pop_front() {
+            table.slots.remove(&key);
+        }
+    }
+}
+
+/// Ends the sorting task with its last owner.
+struct Pump(AbortHandle);
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Two addresses that talk. A peer that writes to two of ours has two flows, so that each is answered from its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    peer: SocketAddr,
+    local: Option<IpAddr>,
+}
+
+struct Shared {
+    wire: Arc<Wire>,
+    settings: Settings,
+    table: Mutex<Table>,
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    slots: HashMap<Key, Arc<Slot>>,
+    /// In the order of their first datagrams; each is in `slots`, unless it was idle for too long.
+    backlog: VecDeque<Key>,
+    waker: Option<Waker>,
+    /// Whether there is somebody to accept, and a socket to accept from.
+    open: bool,
+    failed: Option<io::Error>,
+}
+
+#[derive(Default)]
+struct Slot(Mutex<State>);
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queue: Queue,
+    waker: Option<Waker>,
+    last: Option<Instant>,
+    ended: bool,
+}
+
+impl State {
+    fn end(&mut self) {
+        self.ended = true;
+        self.waker.take().map(Waker::wake);
+    }
+}
+
+/// Datagrams that wait, end to end in one buffer, so that small ones cost no allocation each.
+#[derive(Default)]
+struct Queue {
+    bytes: VecDeque<u8>,
+    lengths: VecDeque<usize>,
+}
+
+impl Queue {
+    /// Whether there was room. For one datagram of any length there always is.
+    fn push(&mut self, message: &[u8], bytes_max: usize) -> bool {
+        let fits = self.lengths.len() < WAITING_MAX && self.bytes.len() + message.len() <= bytes_max;
+        if fits || self.lengths.is_empty() {
+            self.bytes.extend(message);
+            self.lengths.push_back(message.len());
+            return true;
+        }
+        false
+    }
+
+    fn pop(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let length = self.lengths.pop_front()?;
+        let copied = length.min(buf.len());
+        let (front, back) = self.bytes.as_slices();
+        let from_front = copied.min(front.len());
+        buf[..from_front].copy_from_slice(&front[..from_front]);
+        buf[from_front..copied].copy_from_slice(&back[..copied - from_front]);
+        self.bytes.drain(..length);
+        if self.lengths.is_empty() && self.bytes.capacity() > KEPT_BYTES_MAX {
+            self.bytes = VecDeque::new();
+        }
+        Some(copied)
+    }
+}
+
+/// Reads the socket and sorts what it gives, until the last owner of [`Pump`] is gone.
+async fn pump(mut datagrams: Datagrams, shared: Arc<Shared>) {
+    // No flow is idle for too long before this.
+    let mut next_sweep: Option<Instant> = None;
+    loop {
+        let swept = async {
+            match next_sweep {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            received = datagrams.recv() => match received {
+                Ok(()) => {
+                    let now = Instant::now();
+                    sort(&datagrams, &shared, now);
+                    if next_sweep.is_none() {
+                        next_sweep = shared.settings.idle.and_then(|idle| now.checked_add(idle));
+                    }
+                }
+                Err(error) if transient(&error) => {
+                    debug!(%error, "receiving datagrams");
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return fail(&shared, error),
+            },
+            () = swept => next_sweep = sweep(&shared, Instant::now()),
+        }
+    }
+}
+
+fn sort(datagrams: &Datagrams, shared: &Shared, now: Instant) {
+    let mut table = shared.table();
+    for run in datagrams.runs() {
+        let Some(slot) = slot(&mut table, shared, &run) else {
+            debug!(peer = %run.peer, "no room for a further flow");
+            continue;
+        };
+        let share = (ALL_BYTES_MAX / table.slots.len().max(1)).min(WAITING_BYTES_MAX);
+        let mut state = slot.state();
+        state.last = Some(now);
+        let lost = run.messages().filter(|message| !state.queue.push(message, share)).count();
+        if lost > 0 {
+            debug!(peer = %run.peer, lost, "the flow is full");
+        }
+        state.waker.take().map(Waker::wake);
+    }
+}
+
+/// The flow of these addresses: the one there is or, with room for it, a new one.
+fn slot(table: &mut Table, shared: &Shared, run: &Run<'_>) -> Option<Arc<Slot>> {
+    let room = table.open && table.backlog.len() < BACKLOG && table.slots.len() < shared.settings.flows_max;
+    let key = Key { peer: unlabelled(run.peer), local: run.local };
+    match table.slots.entry(key) {
+        Entry::Occupied(entry) => Some(Arc::clone(entry.get())),
+        Entry::Vacant(entry) if room => {
+            let slot = Arc::clone(entry.insert(Arc::default()));
+            table.backlog.push_back(key);
+            table.waker.take().map(Waker::wake);
+            Some(slot)
+        }
+        Entry::Vacant(_) => None,
+    }
+}
+
+/// IPv6 flow labels may change within what is one flow to us.
+fn unlabelled(mut peer: SocketAddr) -> SocketAddr {
+    if let SocketAddr::V6(v6) = &mut peer {
+        v6.set_flowinfo(0);
+    }
+    peer
+}
+
+/// Ends the flows that were idle for too long, and says when to look again.
+fn sweep(shared: &Shared, now: Instant) -> Option<Instant> {
+    let idle = shared.settings.idle?;
+    let mut table = shared.table();
+    let mut next: Option<Instant> = None;
+    table.slots.retain(|key, slot| {
+        let mut state = slot.state();
+        let Some(ends) = state.last.unwrap_or(now).checked_add(idle) else { return true };
+        if ends <= now {
+            debug!(peer = %key.peer, "the flow was idle for too long");
+            state.end();
+            return false;
+        }
+        next = Some(next.map_or(ends, |next| next.min(ends)));
+        true
+    });
+    let Table { slots, backlog, .. } = &mut *table;
+    backlog.retain(|key| slots.contains_key(key));
+    next
+}
+
+fn fail(shared: &Shared, error: io::Error) {
+    let mut table = shared.table();
+    for (_, slot) in table.slots.drain() {
+        slot.state().end();
+    }
+    table.backlog.clear();
+    table.open = false;
+    table.failed = Some(error);
+    table.waker.take().map(Waker::wake);
+}
+
+fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    match waker {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *waker = Some(cx.waker().clone()),
+    }
+}
+
+/// The datagrams of one peer.
+struct Flow {
+    key: Key,
+    slot: Arc<Slot>,
+    shared: Arc<Shared>,
+    /// What keeps the socket read.
+    _pump: Arc<Pump>,
+    /// Made when the socket has no room: many flows may wait for it at a time.
+    writable: Option<BoxFuture<'static, io::Result<()>>>,
+}
+
+impl Messages for Flow {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
+        let coop = ready!(poll_proceed(cx));
+        let mut state = self.slot.state();
+        let received = state.queue.pop(buf);
+        if received.is_some() || state.ended {
+            coop.made_progress();
+            return Poll::Ready(Ok(received));
+        }
+        remember(&mut state.waker, cx);
+        Poll::Pending
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Poll<io::Result<()>> {
+        let run = Run { peer: self.key.peer, local: self.key.local, bytes: message, each: message.len() };
+        loop {
+            if let Some(writable) = &mut self.writable {
+                let writable = ready!(writable.as_mut().poll(cx));
+                self.writable = None;
+                writable?;
+            }
+            match self.shared.wire.try_send(&run) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let wire = Arc::clone(&self.shared.wire);
+                    self.writable = Some(Box::pin(async move { wire.socket.writable().await }));
+                }
+                outcome => {
+                    self.slot.state().last = Some(Instant::now());
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        let mut table = self.shared.table();
+        // After an idle end the peer may have a new flow by now.
+        if table.slots.get(&self.key).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
+            table.slots.remove(&self.key);
+        }
+    }
+}
