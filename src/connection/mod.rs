@@ -6,6 +6,7 @@ use std::pin::Pin;
 pub mod datagram;
 pub mod facts;
 pub mod prefixed;
+pub mod pump;
 pub mod stream;
 pub mod tap;
 

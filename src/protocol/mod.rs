@@ -1,12 +1,39 @@
 //! What is said on a connection: the table of built-in protocols.
 //! Absent: transports, command-line flags, and how many connections there are.
 
-use std::io;
-use std::sync::Arc;
+mod chargen;
+mod daytime;
+mod discard;
+mod drop;
+mod echo;
+mod hold;
+mod qotd;
+mod time;
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+
+use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Stream};
-use crate::endpoint::Refused;
-use crate::endpoint::args::{Args, Param};
+use crate::endpoint::{Args, Param, Refused};
+
+/// The built-in protocols, in the order that help shows them.
+pub static PROTOCOLS: &[&Protocol] = &[
+    &echo::ECHO,
+    &discard::DISCARD,
+    &chargen::CHARGEN,
+    &daytime::DAYTIME,
+    &time::TIME,
+    &qotd::QOTD,
+    &drop::DROP,
+    &hold::HOLD,
+];
 
 /// A built-in protocol: one entry in [`PROTOCOLS`].
 pub struct Protocol {
@@ -20,13 +47,26 @@ pub struct Protocol {
     pub service: fn(&Args) -> Result<Service, Refused>,
 }
 
-/// A protocol that is ready to serve, on streams, on datagrams or on both.
+/// A protocol that is ready to serve, on streams and perhaps on datagrams.
 #[derive(Clone)]
 pub struct Service {
     /// Talks on a stream.
     pub talk: Arc<dyn Talk>,
     /// Answers datagrams, where the protocol can.
     pub respond: Option<Arc<dyn Respond>>,
+}
+
+impl Service {
+    /// A service on streams alone.
+    fn streams(talk: impl Talk) -> Self {
+        Service { talk: Arc::new(talk), respond: None }
+    }
+
+    /// A service on streams and on datagrams.
+    fn both(service: impl Talk + Respond) -> Self {
+        let service = Arc::new(service);
+        Service { talk: service.clone(), respond: Some(service) }
+    }
 }
 
 /// One side of a conversation on a stream.
@@ -50,4 +90,68 @@ pub enum Answer {
     Request,
     /// With the text that was written.
     Text,
+}
+
+/// How long a client may take to end its half after it was answered and our half has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Says `answer`, ends our half, and throws away what the client sends until it ends its own.
+///
+/// Closing with input unread would reset the connection, and the answer could be lost with it.
+async fn answer_and_end(mut stream: Stream, answer: Vec<u8>) -> io::Result<()> {
+    stream.write_all(&answer).await?;
+    stream.shutdown().await?;
+    // A client that does not end in time has had its answer all the same.
+    let _ = tokio::time::timeout(LINGER, drain(&mut stream)).await;
+    Ok(())
+}
+
+/// Throws away what arrives, until the end.
+async fn drain(stream: &mut Stream) -> io::Result<()> {
+    poll_fn(|cx| poll_drain(stream, cx)).await
+}
+
+/// Reads before other tasks get a turn.
+const READS_PER_TURN: u32 = 16;
+
+fn poll_drain(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    for _ in 0..READS_PER_TURN {
+        let read = with_scratch(|scratch| {
+            let mut buf = ReadBuf::new(scratch);
+            Pin::new(&mut *stream).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+        });
+        match read {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+            Poll::Ready(Ok(_)) => {}
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::connection::{Address, Facts};
+
+    /// A stream for a protocol, and its client's end.
+    pub(super) fn pair(capacity: usize) -> (Stream, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(capacity);
+        (Stream::new(ours, Facts::new(Address::Unnamed, Address::Unnamed)), theirs)
+    }
+
+    #[test]
+    fn names_are_unique_lower_case_and_documented() {
+        let mut names = std::collections::HashSet::new();
+        for protocol in PROTOCOLS {
+            assert!(names.insert(protocol.name), "{} twice", protocol.name);
+            assert_eq!(protocol.name, protocol.name.to_lowercase());
+            assert!(!protocol.summary.is_empty());
+            assert!(protocol.settings.iter().all(|setting| !setting.doc.is_empty()));
+        }
+    }
 }

@@ -9,8 +9,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use crate::connection::{Address, BoxFuture, Connection};
-use crate::endpoint::args::{Args, Param};
-use crate::endpoint::Refused;
+use crate::endpoint::{Args, Param, Refused};
 use crate::error::{Error, Result};
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and

@@ -1,0 +1,5 @@
+//! Layers: a stream in, a stream out.
+//! Absent: sockets, and who asked for the layer.
+
+pub mod crlf;
+pub mod idle;

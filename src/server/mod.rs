@@ -1,0 +1,350 @@
+//! The server: accepts on every bound endpoint, talks on each connection in a task of its own, stops in good order.
+//! Absent: what is said, and what the endpoints are made of.
+
+pub mod ready;
+pub mod stop;
+
+mod datagrams;
+mod open;
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tracing::{Level, debug, enabled, warn};
+
+use self::open::{Guard, Open};
+use self::stop::Stop;
+use crate::connection::tap::count::Count;
+use crate::connection::tap::hexdump::Hexdump;
+use crate::connection::tap::log::Log;
+use crate::connection::tap::{Tap, tapped_stream};
+use crate::connection::{Connection, Stream};
+use crate::error::reason;
+use crate::layer::idle::{IdleLimit, limited_stream};
+use crate::protocol::Service;
+use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
+use crate::units::duration_text;
+
+/// How many connections, how long, until when.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// At most so many connections at once; further clients wait in the backlog.
+    pub max_connections: Option<usize>,
+    /// A connection on which nothing moves for so long is closed.
+    pub idle_timeout: Option<Duration>,
+    /// The time that layers such as TLS have to establish a connection.
+    pub handshake_timeout: Duration,
+    /// Serve one connection, then end.
+    pub once: bool,
+    /// How long open connections may go on after a stop.
+    pub grace: Duration,
+    /// Show what flows, on standard error.
+    pub hexdump: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: None,
+            idle_timeout: None,
+            handshake_timeout: Duration::from_secs(10),
+            once: false,
+            grace: Duration::from_secs(5),
+            hexdump: false,
+        }
+    }
+}
+
+/// A protocol, served. Clones are one server: they share its limits, so that each worker can have one.
+#[derive(Clone)]
+pub struct Server(Arc<Shared>);
+
+struct Shared {
+    service: Service,
+    limits: Limits,
+    open: Arc<Open>,
+    permits: Option<Arc<Semaphore>>,
+    /// `once`: the one connection was had.
+    had_one: AtomicBool,
+}
+
+impl Server {
+    /// A server of `service` within `limits`.
+    #[must_use]
+    pub fn new(service: Service, limits: Limits) -> Self {
+        let permits = limits.max_connections.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        Server(Arc::new(Shared {
+            service,
+            limits,
+            open: Arc::default(),
+            permits,
+            had_one: AtomicBool::new(false),
+        }))
+    }
+
+    /// Serves on the current runtime until `stop` says so or no listener has more to come, then waits for the open
+    /// connections: without a limit if the end came by itself, for the grace period if we were told to stop.
+    ///
+    /// `bound` is dropped as soon as nothing more is accepted, which gives the addresses back.
+    ///
+    /// # Errors
+    /// What the system says when an endpoint can't be listened on.
+    pub async fn run(&self, bound: Vec<Arc<dyn Bound>>, mut stop: Stop) -> io::Result<()> {
+        let mut accepting = JoinSet::new();
+        for endpoint in &bound {
+            match endpoint.listen()? {
+                Listener::Connections(listener) => {
+                    accepting.spawn(self.clone().accept_all(listener, endpoint.endpoint()));
+                }
+                Listener::Datagrams(socket) => {
+                    let Some(respond) = self.0.service.respond.clone() else { continue };
+                    let (server, once) = (self.clone(), self.0.limits.once);
+                    accepting.spawn(async move {
+                        datagrams::serve(socket, respond, once).await;
+                        server.0.had_one.store(once, Relaxed);
+                    });
+                }
+            }
+        }
+        let told = tokio::select! {
+            () = stop.told() => true,
+            () = self.all_accepted(&mut accepting) => false,
+        };
+        drop(accepting);
+        drop(bound);
+        if told {
+            self.drain(&mut stop).await;
+        } else {
+            tokio::select! {
+                () = self.0.open.none_left() => {}
+                () = stop.told() => self.drain(&mut stop).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every listener has ended, or, with `once`, until one of them has had its connection.
+    async fn all_accepted(&self, accepting: &mut JoinSet<()>) {
+        while accepting.join_next().await.is_some() {
+            if self.0.limits.once && self.0.had_one.load(Relaxed) {
+                return;
+            }
+        }
+    }
+
+    async fn drain(&self, stop: &mut Stop) {
+        let left = self.0.open.count();
+        if left > 0 {
+            debug!("waiting up to {} for {left} open connections", duration_text(self.0.limits.grace));
+        }
+        tokio::select! {
+            () = self.0.open.none_left() => {}
+            () = tokio::time::sleep(self.0.limits.grace) => {
+                warn!("closed {} connections that were open when the grace period ended", self.0.open.count());
+            }
+            () = stop.now() => {}
+        }
+    }
+
+    async fn accept_all(self, mut listener: Box<dyn Accept>, endpoint: String) {
+        let mut shortage = Shortage::default();
+        loop {
+            let permit = match &self.0.permits {
+                // The semaphore is never closed.
+                Some(permits) => permits.clone().acquire_owned().await.ok(),
+                None => None,
+            };
+            match poll_fn(|cx| listener.poll_accept(cx)).await {
+                Ok(Some(incoming)) => {
+                    shortage.over();
+                    if self.0.limits.once {
+                        if self.serve_once(incoming, &endpoint).await {
+                            return;
+                        }
+                    } else {
+                        self.serve(incoming, permit, &endpoint);
+                    }
+                }
+                Ok(None) => return,
+                Err(error) if is_of_the_connection(&error) => debug!("a client on {endpoint} left before it was accepted"),
+                Err(error) => {
+                    shortage.begins(&endpoint, &error);
+                    tokio::select! {
+                        () = self.0.open.one_left() => {}
+                        () = tokio::time::sleep(SHORTAGE_PAUSE) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn serve(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>, endpoint: &str) {
+        let guard = Guard::new(&self.0.open);
+        let noted = enabled!(Level::DEBUG).then(|| Noted::begin(&incoming, endpoint));
+        match incoming.stage {
+            Stage::Established(connection) => {
+                let Connection::Stream(stream) = connection else { return };
+                let server = self.clone();
+                if self.is_plain() && noted.is_none() {
+                    // The usual case: a task that holds little more than the conversation.
+                    let talk = self.0.service.talk.talk(stream);
+                    tokio::spawn(async move {
+                        let _ = talk.await;
+                        drop((guard, permit));
+                    });
+                } else {
+                    tokio::spawn(async move {
+                        server.converse(stream, noted).await;
+                        drop((guard, permit));
+                    });
+                }
+            }
+            Stage::Handshake(establish) => {
+                let server = self.clone();
+                let peer = incoming.peer.to_string();
+                tokio::spawn(async move {
+                    if let Some(stream) = server.establish(establish, &peer).await {
+                        server.converse(stream, noted).await;
+                    }
+                    drop((guard, permit));
+                });
+            }
+        }
+    }
+
+    /// Serves the one connection. Says whether it could be established and so was the one.
+    async fn serve_once(&self, incoming: Incoming, endpoint: &str) -> bool {
+        let noted = enabled!(Level::DEBUG).then(|| Noted::begin(&incoming, endpoint));
+        let stream = match incoming.stage {
+            Stage::Established(Connection::Stream(stream)) => stream,
+            Stage::Established(Connection::Datagram(_)) => return false,
+            Stage::Handshake(establish) => match self.establish(establish, &incoming.peer.to_string()).await {
+                Some(stream) => stream,
+                None => return false,
+            },
+        };
+        if self.0.had_one.swap(true, Relaxed) {
+            return true;
+        }
+        // A task, so that a stop finds it among the open connections.
+        let (server, guard) = (self.clone(), Guard::new(&self.0.open));
+        tokio::spawn(async move {
+            server.converse(stream, noted).await;
+            drop(guard);
+        });
+        true
+    }
+
+    fn is_plain(&self) -> bool {
+        self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump
+    }
+
+    async fn establish(
+        &self,
+        establish: crate::connection::BoxFuture<'static, crate::error::Result<Connection>>,
+        peer: &str,
+    ) -> Option<Stream> {
+        let limit = self.0.limits.handshake_timeout;
+        match tokio::time::timeout(limit, establish).await {
+            Ok(Ok(Connection::Stream(stream))) => Some(stream),
+            Ok(Ok(Connection::Datagram(_))) => None,
+            Ok(Err(error)) => {
+                warn!("{peer}: {error}");
+                None
+            }
+            Err(_elapsed) => {
+                warn!("{peer}: no connection was established within {}", duration_text(limit));
+                None
+            }
+        }
+    }
+
+    async fn converse(&self, mut stream: Stream, noted: Option<Noted>) {
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if self.0.limits.hexdump {
+            taps.push(Box::new(Hexdump::stderr()));
+        }
+        if let Some(noted) = &noted {
+            taps.push(Box::new(noted.count.clone()));
+            if enabled!(Level::TRACE) {
+                taps.push(Box::new(Log::of(stream.facts().peer.to_string())));
+            }
+        }
+        stream = tapped_stream(stream, taps);
+        if let Some(limit) = self.0.limits.idle_timeout {
+            stream = limited_stream(stream, limit);
+        }
+        let result = self.0.service.talk.talk(stream).await;
+        if let Some(noted) = noted {
+            noted.end(&result);
+        }
+    }
+}
+
+/// What the log says of a connection, with `-v`.
+struct Noted {
+    peer: String,
+    since: std::time::Instant,
+    count: Count,
+}
+
+impl Noted {
+    fn begin(incoming: &Incoming, endpoint: &str) -> Self {
+        let peer = incoming.peer.to_string();
+        debug!(%peer, "accepted on {endpoint}");
+        Noted { peer, since: std::time::Instant::now(), count: Count::default() }
+    }
+
+    fn end(self, result: &io::Result<()>) {
+        let (received, sent) = (self.count.0.received(), self.count.0.sent());
+        let lasted = duration_text(Duration::from_millis(self.since.elapsed().as_millis() as u64));
+        let how = match result {
+            Ok(()) => "closed".to_owned(),
+            Err(error) if IdleLimit::caused(error) => format!("closed: {error}"),
+            Err(error) => format!("lost: {}", reason(error)),
+        };
+        debug!(peer = %self.peer, received, sent, %lasted, "{how}");
+    }
+}
+
+/// How long the accept loop rests when descriptors or memory run out, unless a connection ends before.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Says once, not on every attempt, that clients have to wait because the system has run out of something.
+#[derive(Default)]
+struct Shortage(bool);
+
+impl Shortage {
+    fn begins(&mut self, endpoint: &str, error: &io::Error) {
+        if !self.0 {
+            warn!("cannot accept on {endpoint}: {}; clients wait until connections end", reason(error));
+        }
+        self.0 = true;
+    }
+
+    fn over(&mut self) {
+        self.0 = false;
+    }
+}
+
+/// Errors that accept(2) passes on from a connection that failed before it was accepted; the socket is well.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+            | Kind::PermissionDenied
+    )
+}
