@@ -65,8 +65,11 @@ impl<'a> Run<'a> {
 
     /// The part that one system call can take, where datagrams longer than `joined_max` leave one by one; and the rest.
     fn split(self, joined_max: usize) -> (Self, Option<Self>) {
-        let count =
-            if self.each > joined_max { 1 } else { RUN_MESSAGES_MAX.min(LARGEST / self.each.max(1)).max(1) };
+        let count = if self.each > joined_max {
+            1
+        } else {
+            RUN_MESSAGES_MAX.min(LARGEST / self.each.max(1)).max(1)
+        };
         match self.bytes.split_at_checked(count * self.each) {
             Some((head, rest)) if !rest.is_empty() => {
                 (Run { bytes: head, ..self }, Some(Run { bytes: rest, ..self }))
@@ -90,7 +93,10 @@ impl Datagrams {
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
         let wire = Wire::new(socket)?;
         let inbox = Inbox::new(wire.local.ip().is_unspecified());
-        Ok(Datagrams { wire: Arc::new(wire), inbox })
+        Ok(Datagrams {
+            wire: Arc::new(wire),
+            inbox,
+        })
     }
 
     /// The address that the socket is bound to.
@@ -135,7 +141,9 @@ impl Datagrams {
 
 impl fmt::Debug for Datagrams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datagrams").field("local", &self.wire.local).finish_non_exhaustive()
+        f.debug_struct("Datagrams")
+            .field("local", &self.wire.local)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,10 +188,16 @@ impl Inbox {
         }
         let mut received = 0;
         let outcome = wire.socket.try_io(Interest::READABLE, || {
-            received = wire.state.recv((&wire.socket).into(), &mut places[..want], &mut self.meta[..])?;
+            received = wire
+                .state
+                .recv((&wire.socket).into(), &mut places[..want], &mut self.meta[..])?;
             // A place that stayed empty says that nothing is waiting: the readiness is cleared at once, rather than by
             // a read in vain. What arrives meanwhile is a new edge for epoll, so that nothing is missed.
-            if received < want { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if received < want {
+                Err(ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
         });
         if received == 0 {
             return outcome;
@@ -198,12 +212,16 @@ impl Inbox {
     }
 
     fn runs(&self) -> impl Iterator<Item = Run<'_>> {
-        self.meta.iter().zip(self.room.chunks_exact(ROOM)).take(self.filled).map(|(meta, room)| Run {
-            peer: meta.addr,
-            local: meta.dst_ip.filter(|ip| self.wildcard && answers(*ip)),
-            bytes: &room[..meta.len.min(ROOM)],
-            each: if meta.stride == 0 { meta.len } else { meta.stride },
-        })
+        self.meta
+            .iter()
+            .zip(self.room.chunks_exact(ROOM))
+            .take(self.filled)
+            .map(|(meta, room)| Run {
+                peer: meta.addr,
+                local: meta.dst_ip.filter(|ip| self.wildcard && answers(*ip)),
+                bytes: &room[..meta.len.min(ROOM)],
+                each: if meta.stride == 0 { meta.len } else { meta.stride },
+            })
     }
 }
 
@@ -231,7 +249,12 @@ impl Wire {
         let joined_max = if state.max_gso_segments() > 1 { LARGEST } else { 0 };
         // quinn-udp made it non-blocking, as tokio needs it.
         let socket = UdpSocket::from_std(socket)?;
-        Ok(Wire { socket, state, local, joined_max: AtomicUsize::new(joined_max) })
+        Ok(Wire {
+            socket,
+            state,
+            local,
+            joined_max: AtomicUsize::new(joined_max),
+        })
     }
 
     async fn send(&self, run: Run<'_>) -> usize {
@@ -242,14 +265,19 @@ impl Wire {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if self.socket.writable().await.is_err() {
                         // The runtime is shutting down.
-                        return lost + head.messages().count() + rest.map_or(0, |rest| rest.messages().count());
+                        return lost
+                            + head.messages().count()
+                            + rest.map_or(0, |rest| rest.messages().count());
                     }
                     continue;
                 }
                 Err(error) if head.joined() && self.learn(&head, &error) => {
                     // Once more, one by one. The head and the rest lie end to end in the run.
                     let left = head.bytes.len() + rest.map_or(0, |rest| rest.bytes.len());
-                    let again = Run { bytes: &run.bytes[run.bytes.len() - left..], ..run };
+                    let again = Run {
+                        bytes: &run.bytes[run.bytes.len() - left..],
+                        ..run
+                    };
                     (head, rest) = again.split(self.joined_max.load(Ordering::Relaxed));
                     continue;
                 }
@@ -274,7 +302,13 @@ impl Wire {
         }
         match self.transmit(run) {
             // A broadcast address of one of our networks: it looks like any other until it is refused.
-            Err(error) if run.local.is_some() && errno(&error) == Some(Errno::INVAL) => {
+            Err(error)
+                if run.local.is_some()
+                    && matches!(
+                        errno(&error),
+                        Some(Errno::INVAL | Errno::NETUNREACH | Errno::ADDRNOTAVAIL)
+                    ) =>
+            {
                 self.transmit(&Run { local: None, ..*run })
             }
             outcome => outcome,
@@ -289,7 +323,9 @@ impl Wire {
             segment_size: run.joined().then_some(run.each),
             src_ip: run.local,
         };
-        self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+        self.socket.try_io(Interest::WRITABLE, || {
+            self.state.try_send((&self.socket).into(), &transmit)
+        })
     }
 
     /// Whether the error means that such datagrams must leave one by one; from now on they do.
@@ -337,4 +373,273 @@ fn prepared(socket: impl AsFd, local: &SocketAddr) -> io::Result<UdpSocketState>
     }
     set_ip_mtu_discover(socket, discover_v4)?;
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Plain;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn bound(at: &str) -> Datagrams {
+        Datagrams::from_std(Plain::bind(at).unwrap()).unwrap()
+    }
+
+    /// A blocking client, connected: it hears answers from that address only.
+    fn client(from: &str, to: SocketAddr) -> Plain {
+        let client = Plain::bind(from).unwrap();
+        client.connect(to).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client
+    }
+
+    async fn receive(datagrams: &mut Datagrams, count: usize) -> Vec<Vec<u8>> {
+        let mut received = Vec::new();
+        while received.len() < count {
+            tokio::time::timeout(Duration::from_secs(10), datagrams.recv())
+                .await
+                .unwrap()
+                .unwrap();
+            received.extend(
+                datagrams
+                    .runs()
+                    .flat_map(|run| run.messages())
+                    .map(<[u8]>::to_vec),
+            );
+        }
+        received
+    }
+
+    async fn send_back(datagrams: &Datagrams) {
+        for run in datagrams.runs() {
+            assert_eq!(datagrams.send(run).await, 0);
+        }
+    }
+
+    fn run(bytes: &[u8], each: usize) -> Run<'_> {
+        Run {
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            local: None,
+            bytes,
+            each,
+        }
+    }
+
+    #[test]
+    fn a_run_is_its_messages() {
+        let lengths = |bytes, each| run(bytes, each).messages().map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(b"", 0), [0]);
+        assert_eq!(lengths(b"abc", 3), [3]);
+        assert_eq!(lengths(b"abcdefgh", 3), [3, 3, 2]);
+    }
+
+    #[test]
+    fn a_run_is_split_where_the_kernel_wants_it() {
+        let bytes = vec![0; 65_507];
+        let heads = |each, joined_max| {
+            let mut heads = Vec::new();
+            let mut rest = Some(run(&bytes, each));
+            while let Some(more) = rest {
+                let head;
+                (head, rest) = more.split(joined_max);
+                heads.push(head.bytes.len());
+            }
+            heads
+        };
+        assert_eq!(heads(1200, LARGEST), [64_800, 707]);
+        assert_eq!(heads(1000, LARGEST), [64_000, 1507]);
+        assert_eq!(heads(1000, 999)[..2], [1000, 1000]);
+        assert_eq!(heads(65_507, LARGEST), [65_507]);
+        assert_eq!(run(b"", 0).split(LARGEST), (run(b"", 0), None));
+    }
+
+    #[tokio::test]
+    async fn every_datagram_arrives_as_it_was_sent_the_empty_ones_too() {
+        let mut datagrams = bound("127.0.0.1:0");
+        let client = client("127.0.0.1:0", datagrams.local_addr());
+        let sent: Vec<Vec<u8>> = [0, 1, 3, 3, 3, 0, 0, 1500, 1500, 9]
+            .iter()
+            .map(|n| vec![*n as u8; *n])
+            .collect();
+        for message in &sent {
+            client.send(message).unwrap();
+        }
+        assert_eq!(receive(&mut datagrams, sent.len()).await, sent);
+        client.send(b"").unwrap();
+        assert_eq!(receive(&mut datagrams, 1).await, [b""]);
+        send_back(&datagrams).await;
+        assert_eq!(client.recv(&mut [0; 9]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn runs_keep_their_edges_both_ways() {
+        let (mut here, mut there) = (bound("127.0.0.1:0"), bound("127.0.0.1:0"));
+        let bytes: Vec<u8> = (0..100_u32 * 300 + 7).map(|n| (n / 300) as u8).collect();
+        let run = Run {
+            peer: there.local_addr(),
+            local: None,
+            bytes: &bytes,
+            each: 300,
+        };
+        assert_eq!(here.send(run).await, 0);
+        assert_eq!(
+            receive(&mut there, 101).await,
+            bytes.chunks(300).collect::<Vec<_>>()
+        );
+        assert_eq!(here.send(run).await, 0);
+        there.recv().await.unwrap();
+        send_back(&there).await;
+        let back = receive(&mut here, 64).await;
+        assert_eq!(back, bytes.chunks(300).take(back.len()).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_refused_leaves_one_by_one() {
+        let (here, mut there) = (bound("127.0.0.1:0"), bound("127.0.0.1:0"));
+        let bytes = vec![5; 4000];
+        let run = Run {
+            peer: there.local_addr(),
+            local: None,
+            bytes: &bytes,
+            each: 1500,
+        };
+        assert!(here.wire.learn(&run, &Errno::MSGSIZE.into()));
+        assert_eq!(here.wire.joined_max.load(Ordering::Relaxed), 1499);
+        assert_eq!(here.send(run).await, 0);
+        let lengths: Vec<_> = receive(&mut there, 3).await.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [1500, 1500, 1000]);
+        assert!(!here.wire.learn(&run, &Errno::PERM.into()));
+    }
+
+    #[tokio::test]
+    async fn more_than_a_batch_is_not_forgotten() {
+        let mut datagrams = bound("127.0.0.1:0");
+        let client = client("127.0.0.1:0", datagrams.local_addr());
+        // So many that they fit the kernel's buffer and that reads end full, half full and empty.
+        for count in [1, 2, 3, 32, 33, 70, 1] {
+            for number in 0..count {
+                client.send(&[number]).unwrap();
+            }
+            let numbers: Vec<_> = receive(&mut datagrams, usize::from(count)).await.concat();
+            assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_largest_datagrams_pass_both_ways() {
+        // 65,527 bytes over IPv6 are more than a packet on the loopback interface holds: they are cut into fragments.
+        for (at, length) in [("127.0.0.1:0", LARGEST), ("[::1]:0", 65_527)] {
+            let mut datagrams = bound(at);
+            let client = client(at, datagrams.local_addr());
+            let sent: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            client.send(&sent).unwrap();
+            assert!(receive(&mut datagrams, 1).await == [&sent[..]], "{at}");
+            send_back(&datagrams).await;
+            let mut back = vec![0; length];
+            assert_eq!(client.recv(&mut back).unwrap(), length);
+            assert!(back == sent, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_leave_from_the_address_that_was_written_to() {
+        for (at, from, to) in [
+            ("0.0.0.0:0", "127.0.0.1:0", "127.0.0.2"),
+            ("[::]:0", "127.0.0.1:0", "127.0.0.2"),
+            ("[::]:0", "[::1]:0", "::1"),
+        ] {
+            let mut datagrams = bound(at);
+            let to = SocketAddr::new(to.parse().unwrap(), datagrams.local_addr().port());
+            let client = client(from, to);
+            client.send(b"hello").unwrap();
+            assert_eq!(receive(&mut datagrams, 1).await, [b"hello"]);
+            assert_eq!(
+                datagrams.runs().next().unwrap().local.unwrap().to_canonical(),
+                to.ip()
+            );
+            send_back(&datagrams).await;
+            let mut buf = [0; 9];
+            assert_eq!(client.recv(&mut buf).unwrap(), 5, "{at} {to}");
+        }
+        assert!(!answers("224.0.0.1".parse().unwrap()) && !answers("255.255.255.255".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_sent_from_is_not_insisted_on() {
+        let datagrams = bound("0.0.0.0:0");
+        let client = Plain::bind("127.0.0.1:0").unwrap();
+        let local = Some("127.255.255.255".parse().unwrap());
+        let run = Run {
+            peer: client.local_addr().unwrap(),
+            local,
+            bytes: b"abcdef",
+            each: 2,
+        };
+        assert_eq!(datagrams.send(run).await, 0);
+        assert_eq!(datagrams.wire.joined_max.load(Ordering::Relaxed), LARGEST);
+        assert_eq!(client.recv(&mut [0; 9]).unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn path_mtu_discovery_is_left_as_the_system_has_it() {
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let (fresh, ours) = (Plain::bind(at).unwrap(), bound(at));
+            let socket = ours.wire.socket.as_fd();
+            assert_eq!(ip_mtu_discover(&fresh).unwrap(), ip_mtu_discover(socket).unwrap());
+            if at.starts_with('[') {
+                assert_eq!(
+                    ipv6_mtu_discover(&fresh).unwrap(),
+                    ipv6_mtu_discover(socket).unwrap()
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_lost_alone() {
+        let mut datagrams = bound("127.0.0.1:0");
+        let closed = Plain::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let to_closed = Run {
+            peer: closed,
+            local: None,
+            bytes: b"x",
+            each: 1,
+        };
+        for _ in 0..3 {
+            // The answer is ICMP, port unreachable.
+            assert_eq!(datagrams.send(to_closed).await, 0);
+        }
+        let nowhere = Run {
+            peer: "127.0.0.1:0".parse().unwrap(),
+            ..to_closed
+        };
+        let too_long = vec![0; LARGEST + 1];
+        let too_long = Run {
+            bytes: &too_long,
+            each: too_long.len(),
+            ..to_closed
+        };
+        assert_eq!(
+            (datagrams.send(nowhere).await, datagrams.send(too_long).await),
+            (1, 1)
+        );
+        let client = client("127.0.0.1:0", datagrams.local_addr());
+        client.send(b"still there?").unwrap();
+        assert_eq!(receive(&mut datagrams, 1).await, [b"still there?"]);
+    }
+
+    #[test]
+    fn errors_of_one_datagram_do_not_end_a_socket() {
+        for errno in [
+            Errno::CONNREFUSED,
+            Errno::HOSTUNREACH,
+            Errno::NETUNREACH,
+            Errno::PERM,
+            Errno::NOBUFS,
+        ] {
+            assert!(transient(&errno.into()), "{errno:?}");
+        }
+        assert!(!transient(&Errno::BADF.into()) && !transient(&io::Error::other("shutting down")));
+    }
 }
