@@ -70,7 +70,7 @@ impl Status {
 }
 
 /// `std::result::Result` with [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure: `WHAT: WHY`, the status it ends with, and, where there is something to do about it, help.
 ///
@@ -91,7 +91,13 @@ impl Error {
     /// A failure whose `what` is not known yet at this depth; the caller adds it with [`Error::on`].
     #[must_use]
     pub fn new(status: Status, why: impl Into<String>) -> Self {
-        Error(Box::new(Parts { status, what: String::new(), why: why.into(), picture: None, help: None }))
+        Error(Box::new(Parts {
+            status,
+            what: String::new(),
+            why: why.into(),
+            picture: None,
+            help: None,
+        }))
     }
 
     /// An I/O error put in words.
@@ -207,9 +213,7 @@ pub fn reason(error: &io::Error) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {
         // `TLS` stays `TLS`; `Too many open files` loses its capital.
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
 }
@@ -220,14 +224,18 @@ mod tests {
 
     #[test]
     fn the_innermost_what_wins() {
-        let error = Error::new(Status::Bind, "address in use").on("could not bind tcp:80").on("serve failed");
+        let error = Error::new(Status::Bind, "address in use")
+            .on("could not bind tcp:80")
+            .on("serve failed");
         assert_eq!(error.to_string(), "could not bind tcp:80: address in use");
         assert_eq!(error.status().code(), 7);
     }
 
     #[test]
     fn picture_and_help_follow_on_lines_of_their_own() {
-        let error = Error::new(Status::Usage, "unknown").picture("  tcp\n  ^^^\n").help("try `udp`");
+        let error = Error::new(Status::Usage, "unknown")
+            .picture("  tcp\n  ^^^\n")
+            .help("try `udp`");
         assert_eq!(format!("{error:#}"), "unknown\n  tcp\n  ^^^\nhelp: try `udp`");
     }
 

@@ -29,7 +29,10 @@ pub struct Datagram {
 impl Datagram {
     /// A connection of `messages`, of which `facts` are known.
     pub fn new(messages: impl Messages, facts: Facts) -> Self {
-        Datagram { messages: Box::new(messages), facts: Box::new(facts) }
+        Datagram {
+            messages: Box::new(messages),
+            facts: Box::new(facts),
+        }
     }
 
     /// What is known of the connection.
@@ -41,7 +44,10 @@ impl Datagram {
     /// Puts something in front of the messages, the facts kept.
     #[must_use]
     pub fn map<T: Messages>(self, layer: impl FnOnce(Box<dyn Messages>) -> T) -> Self {
-        Datagram { messages: Box::new(layer(self.messages)), facts: self.facts }
+        Datagram {
+            messages: Box::new(layer(self.messages)),
+            facts: self.facts,
+        }
     }
 
     /// Waits for the next message. Cancel safe: a message is either returned or still waiting.
@@ -83,6 +89,8 @@ impl Messages for Box<dyn Messages> {
 
 impl fmt::Debug for Datagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datagram").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Datagram")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }

@@ -73,7 +73,11 @@ impl Facts {
     /// Facts of a connection that stands since now.
     #[must_use]
     pub fn new(local: Address, peer: Address) -> Self {
-        Facts { local, peer, since: Instant::now() }
+        Facts {
+            local,
+            peer,
+            since: Instant::now(),
+        }
     }
 }
 

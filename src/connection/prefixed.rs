@@ -18,7 +18,11 @@ pub struct Prefixed<T> {
 impl<T> Prefixed<T> {
     /// `inner`, preceded by `prefix`.
     pub fn new(inner: T, prefix: Vec<u8>) -> Self {
-        Prefixed { inner, prefix, given: 0 }
+        Prefixed {
+            inner,
+            prefix,
+            given: 0,
+        }
     }
 }
 

@@ -21,7 +21,9 @@ thread_local! {
 
 /// Lends the thread's buffer of [`CHUNK`] bytes. A call within a call gets a buffer of its own.
 pub fn with_scratch<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
-    let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
+    let mut scratch = SCRATCH
+        .take()
+        .unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
     let result = work(&mut scratch);
     SCRATCH.set(Some(scratch));
     result
@@ -97,6 +99,7 @@ pub struct Pump {
     rest: Vec<u8>,
     written: usize,
     unflushed: bool,
+    starved: bool,
     stage: Stage,
 }
 
@@ -116,13 +119,13 @@ impl Pump {
         self.stage == Stage::Ended
     }
 
-    /// Nothing that was read still waits to be written.
+    /// Everything that was read has been written, and the reader had no more when it was last asked.
     #[must_use]
-    pub fn is_clear(&self) -> bool {
-        self.rest.is_empty()
+    pub fn is_starved(&self) -> bool {
+        self.starved && self.rest.is_empty()
     }
 
-    /// The next read is to be taken as the end.
+    /// What has been read so far is taken as all; the next poll passes the end on.
     pub fn end(&mut self) {
         if self.stage == Stage::Moving {
             self.stage = Stage::Ending;
@@ -145,9 +148,11 @@ impl Pump {
                 }
                 Stage::Ended => return Poll::Ready(Ok(())),
             }
+            self.starved = false;
             match self.poll_chunk(cx, ends)? {
                 Poll::Ready(()) => {}
                 Poll::Pending => {
+                    self.starved = true;
                     if self.unflushed {
                         // Layers such as TLS may hold bytes back until they are told that no more come for now.
                         ready!(ends.writer().poll_flush(cx)).map_err(Failed::Writing)?;
@@ -220,7 +225,10 @@ mod tests {
     use super::*;
 
     fn block_on<F: Future>(future: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
     }
 
     proptest! {
@@ -241,7 +249,7 @@ mod tests {
                 let mut got = Vec::new();
                 let (_, moved, _) = tokio::join!(feed, moved, sink.read_to_end(&mut got));
                 moved.unwrap();
-                assert!(pump.ended() && pump.is_clear());
+                assert!(pump.ended());
                 got
             });
             prop_assert_eq!(got, data);
@@ -265,7 +273,10 @@ mod tests {
             drop(sink);
             source.write_all(b"x").await.unwrap();
             let mut pump = Pump::default();
-            let mut ends = Across { from: &mut from, to: &mut to };
+            let mut ends = Across {
+                from: &mut from,
+                to: &mut to,
+            };
             let failed = poll_fn(|cx| pump.poll(cx, &mut ends)).await.unwrap_err();
             assert!(matches!(failed, Failed::Writing(_)), "{failed:?}");
         });

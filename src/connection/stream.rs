@@ -34,7 +34,10 @@ pub struct Stream {
 impl Stream {
     /// A stream of `io`, of which `facts` are known.
     pub fn new(io: impl Io, facts: Facts) -> Self {
-        Stream { io: Box::new(io), facts: Box::new(facts) }
+        Stream {
+            io: Box::new(io),
+            facts: Box::new(facts),
+        }
     }
 
     /// What is known of the connection.
@@ -51,7 +54,10 @@ impl Stream {
     /// Puts something in front of the bytes: a stream in, a stream out, the facts kept.
     #[must_use]
     pub fn map<T: Io>(self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
-        Stream { io: Box::new(layer(self.io)), facts: self.facts }
+        Stream {
+            io: Box::new(layer(self.io)),
+            facts: self.facts,
+        }
     }
 
     /// The bare `T` below, if nothing stands in front of it.
@@ -64,7 +70,9 @@ impl Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }
 

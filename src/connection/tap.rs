@@ -42,16 +42,21 @@ pub fn tapped(connection: Connection, taps: Vec<Box<dyn Tap>>) -> Connection {
     }
     match connection {
         Connection::Stream(stream) => Connection::Stream(tapped_stream(stream, taps)),
-        Connection::Datagram(datagram) => {
-            Connection::Datagram(Datagram::map(datagram, |messages| Tapped { inner: messages, taps }))
-        }
+        Connection::Datagram(datagram) => Connection::Datagram(Datagram::map(datagram, |messages| Tapped {
+            inner: messages,
+            taps,
+        })),
     }
 }
 
 /// The stream with `taps` looking on; the same stream where there are none.
 #[must_use]
 pub fn tapped_stream(stream: Stream, taps: Vec<Box<dyn Tap>>) -> Stream {
-    if taps.is_empty() { stream } else { stream.map(|io| Tapped { inner: io, taps }) }
+    if taps.is_empty() {
+        stream
+    } else {
+        stream.map(|io| Tapped { inner: io, taps })
+    }
 }
 
 struct Tapped<T> {
@@ -141,7 +146,10 @@ mod tests {
 
     impl Tap for Notes {
         fn data(&mut self, direction: Direction, bytes: &[u8]) {
-            self.0.lock().unwrap().push(format!("{direction:?} {}", bytes.escape_ascii()));
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("{direction:?} {}", bytes.escape_ascii()));
         }
         fn end(&mut self, direction: Direction) {
             self.0.lock().unwrap().push(format!("{direction:?} end"));
@@ -168,7 +176,10 @@ mod tests {
         assert_eq!(stream.read(&mut buf).await.unwrap(), 0);
         let notes = notes.0.lock().unwrap().clone();
         assert_eq!(notes[0], "Received in");
-        let sent: String = notes.iter().filter_map(|note| note.strip_prefix("Sent ")).collect();
+        let sent: String = notes
+            .iter()
+            .filter_map(|note| note.strip_prefix("Sent "))
+            .collect();
         assert_eq!(sent, "outwardend");
         assert_eq!(notes.last().unwrap(), "Received end");
     }

@@ -113,6 +113,27 @@ impl Spec {
         Spec::assemble(&source, None, text, 0)
     }
 
+    /// An endpoint made of its parts rather than of text; refusals of it point nowhere.
+    pub fn of<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Spec {
+        let piece = |text: &str| Piece::new(text.to_owned(), 0, 0, Vec::new());
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| Field {
+                name: Some(piece(name)),
+                value: piece(value),
+            })
+            .collect();
+        let mut spec = Spec {
+            source: Arc::from(""),
+            name: piece(name),
+            fields,
+            span: Span::at(0),
+            depth: 0,
+        };
+        spec.source = spec.to_string().into();
+        spec
+    }
+
     /// The same for bytes that may not be text.
     ///
     /// # Errors

@@ -90,28 +90,31 @@ mod tests {
     use super::*;
 
     fn through(pieces: Vec<Vec<u8>>, room: usize) -> Vec<u8> {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            let (near, mut far) = tokio::io::duplex(4096);
-            let mut reader = Crlf::new(near);
-            let feed = async {
-                for piece in pieces {
-                    far.write_all(&piece).await.unwrap();
-                    tokio::task::yield_now().await;
-                }
-                drop(far);
-            };
-            let take = async {
-                let mut got = Vec::new();
-                let mut buf = vec![0; room];
-                loop {
-                    match reader.read(&mut buf).await.unwrap() {
-                        0 => return got,
-                        n => got.extend_from_slice(&buf[..n]),
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let (near, mut far) = tokio::io::duplex(4096);
+                let mut reader = Crlf::new(near);
+                let feed = async {
+                    for piece in pieces {
+                        far.write_all(&piece).await.unwrap();
+                        tokio::task::yield_now().await;
                     }
-                }
-            };
-            tokio::join!(feed, take).1
-        })
+                    drop(far);
+                };
+                let take = async {
+                    let mut got = Vec::new();
+                    let mut buf = vec![0; room];
+                    loop {
+                        match reader.read(&mut buf).await.unwrap() {
+                            0 => return got,
+                            n => got.extend_from_slice(&buf[..n]),
+                        }
+                    }
+                };
+                tokio::join!(feed, take).1
+            })
     }
 
     #[test]

@@ -61,7 +61,12 @@ struct Idle<T> {
 
 impl<T> Idle<T> {
     fn new(inner: T, limit: Duration) -> Self {
-        Idle { inner, limit, moved: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
+        Idle {
+            inner,
+            limit,
+            moved: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(limit)),
+        }
     }
 
     /// What a poll of the inner connection comes to: progress is noted, waiting has its limit.
@@ -73,7 +78,10 @@ impl<T> Idle<T> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let due = self.moved + self.limit;
             if due <= Instant::now() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, IdleLimit(self.limit))));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    IdleLimit(self.limit),
+                )));
             }
             self.timer.as_mut().reset(due);
         }

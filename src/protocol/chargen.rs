@@ -15,7 +15,7 @@ use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static CHARGEN: Protocol = Protocol {
+pub(super) static CHARGEN: Protocol = Protocol {
     name: "chargen",
     summary: "sends lines of a rotating pattern without end (RFC 864)",
     settings: &[],

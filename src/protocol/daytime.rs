@@ -9,7 +9,7 @@ use super::{Answer, Protocol, Respond, Service, Talk, answer_and_end};
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static DAYTIME: Protocol = Protocol {
+pub(super) static DAYTIME: Protocol = Protocol {
     name: "daytime",
     summary: "says the date and the time in UTC, as a line (RFC 867)",
     settings: &[],
@@ -21,7 +21,10 @@ struct Daytime;
 
 impl Talk for Daytime {
     fn talk(&self, stream: Stream) -> BoxFuture<'static, io::Result<()>> {
-        Box::pin(answer_and_end(stream, line(OffsetDateTime::now_utc()).into_bytes()))
+        Box::pin(answer_and_end(
+            stream,
+            line(OffsetDateTime::now_utc()).into_bytes(),
+        ))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Answer, Protocol, Respond, Service, Talk, drain};
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static DISCARD: Protocol = Protocol {
+pub(super) static DISCARD: Protocol = Protocol {
     name: "discard",
     summary: "throws away what arrives (RFC 863)",
     settings: &[],

@@ -7,7 +7,7 @@ use super::{Protocol, Service, Talk};
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static DROP: Protocol = Protocol {
+pub(super) static DROP: Protocol = Protocol {
     name: "drop",
     summary: "accepts and closes",
     settings: &[],

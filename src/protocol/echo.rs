@@ -9,7 +9,7 @@ use crate::connection::pump::Pump;
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static ECHO: Protocol = Protocol {
+pub(super) static ECHO: Protocol = Protocol {
     name: "echo",
     summary: "sends back what arrives (RFC 862)",
     settings: &[],
@@ -23,7 +23,9 @@ impl Talk for Echo {
     /// Answers everything that was sent, then ends our half.
     fn talk(&self, mut stream: Stream) -> BoxFuture<'static, io::Result<()>> {
         let mut pump = Pump::default();
-        Box::pin(poll_fn(move |cx| pump.poll(cx, &mut stream).map_err(io::Error::from)))
+        Box::pin(poll_fn(move |cx| {
+            pump.poll(cx, &mut stream).map_err(io::Error::from)
+        }))
     }
 }
 

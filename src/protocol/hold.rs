@@ -8,7 +8,7 @@ use super::{Protocol, Service, Talk, drain};
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static HOLD: Protocol = Protocol {
+pub(super) static HOLD: Protocol = Protocol {
     name: "hold",
     summary: "accepts, ignores what arrives and says nothing",
     settings: &[],

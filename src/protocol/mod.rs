@@ -59,13 +59,19 @@ pub struct Service {
 impl Service {
     /// A service on streams alone.
     fn streams(talk: impl Talk) -> Self {
-        Service { talk: Arc::new(talk), respond: None }
+        Service {
+            talk: Arc::new(talk),
+            respond: None,
+        }
     }
 
     /// A service on streams and on datagrams.
     fn both(service: impl Talk + Respond) -> Self {
         let service = Arc::new(service);
-        Service { talk: service.clone(), respond: Some(service) }
+        Service {
+            talk: service.clone(),
+            respond: Some(service),
+        }
     }
 }
 
@@ -118,7 +124,9 @@ fn poll_drain(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     for _ in 0..READS_PER_TURN {
         let read = with_scratch(|scratch| {
             let mut buf = ReadBuf::new(scratch);
-            Pin::new(&mut *stream).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+            Pin::new(&mut *stream)
+                .poll_read(cx, &mut buf)
+                .map_ok(|()| buf.filled().len())
         });
         match read {
             Poll::Pending => return Poll::Pending,
@@ -141,7 +149,10 @@ mod tests {
     /// A stream for a protocol, and its client's end.
     pub(super) fn pair(capacity: usize) -> (Stream, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(capacity);
-        (Stream::new(ours, Facts::new(Address::Unnamed, Address::Unnamed)), theirs)
+        (
+            Stream::new(ours, Facts::new(Address::Unnamed, Address::Unnamed)),
+            theirs,
+        )
     }
 
     #[test]

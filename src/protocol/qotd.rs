@@ -10,17 +10,24 @@ use crate::connection::{BoxFuture, Stream};
 use crate::endpoint::{Kind, Param, ValueKind};
 
 /// The table entry.
-pub static QOTD: Protocol = Protocol {
+pub(super) static QOTD: Protocol = Protocol {
     name: "qotd",
     summary: "says a quote and closes (RFC 865)",
-    settings: &[Param::absent("quote", ValueKind::Text, "the quote to say, below 512 bytes; default: one of ours a day").by_name()],
+    settings: &[Param::absent(
+        "quote",
+        ValueKind::Text,
+        "the quote to say, below 512 bytes; default: one of ours a day",
+    )
+    .by_name()],
     service: |settings| {
         let quote = settings.text("quote");
         // RFC 865: "less than 512 characters", its line end included.
         if quote.len() + 2 >= LIMIT {
             return Err(settings.refuse("quote", Kind::OutOfRange, "a quote must stay below 512 bytes"));
         }
-        Ok(Service::both(Qotd { own: (!quote.is_empty()).then(|| quote.into()) }))
+        Ok(Service::both(Qotd {
+            own: (!quote.is_empty()).then(|| quote.into()),
+        }))
     },
 };
 
@@ -44,7 +51,10 @@ struct Qotd {
 
 impl Qotd {
     fn today(&self) -> Vec<u8> {
-        let days = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) / SECONDS_A_DAY;
+        let days = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+            / SECONDS_A_DAY;
         let quote = match &self.own {
             Some(own) => own,
             None => QUOTES[(days % QUOTES.len() as u64) as usize],
@@ -79,7 +89,9 @@ mod tests {
 
     #[test]
     fn the_own_quote_is_said() {
-        let qotd = Qotd { own: Some("to each their own".into()) };
+        let qotd = Qotd {
+            own: Some("to each their own".into()),
+        };
         let mut answer = Vec::new();
         assert_eq!(qotd.respond(b"", &mut answer), Answer::Text);
         assert_eq!(answer, b"to each their own\r\n");

@@ -8,7 +8,7 @@ use super::{Answer, Protocol, Respond, Service, Talk, answer_and_end};
 use crate::connection::{BoxFuture, Stream};
 
 /// The table entry.
-pub static TIME: Protocol = Protocol {
+pub(super) static TIME: Protocol = Protocol {
     name: "time",
     summary: "says the seconds since 1900 as 32 bits, big-endian (RFC 868)",
     settings: &[],
@@ -36,7 +36,9 @@ impl Respond for Time {
 
 fn unix_seconds() -> u64 {
     // A clock before 1970 reads as 1970.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn since_1900(unix_seconds: u64) -> [u8; 4] {
@@ -53,7 +55,11 @@ mod tests {
     #[test]
     fn the_examples_of_the_rfc_hold() {
         // RFC 868: 2,208,988,800 is 1970-01-01, 2,398,291,200 is 1976-01-01, 2,629,584,000 is 1983-05-01.
-        for (rfc, unix) in [(2_208_988_800_u32, 0), (2_398_291_200, 189_302_400), (2_629_584_000, 420_595_200)] {
+        for (rfc, unix) in [
+            (2_208_988_800_u32, 0),
+            (2_398_291_200, 189_302_400),
+            (2_629_584_000, 420_595_200),
+        ] {
             assert_eq!(since_1900(unix), rfc.to_be_bytes());
         }
     }

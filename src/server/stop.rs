@@ -30,7 +30,11 @@ impl Lever {
     /// Nothing more is accepted; what is open may finish. Pulled once more: everything ends at once.
     pub fn pull(&self) {
         self.0.send_modify(|phase| {
-            *phase = if *phase == Phase::Serving { Phase::Draining } else { Phase::Ending };
+            *phase = if *phase == Phase::Serving {
+                Phase::Draining
+            } else {
+                Phase::Ending
+            };
         });
     }
 }

@@ -2,7 +2,13 @@
 //! Absent: what is said on a connection, and every other transport's insides.
 
 pub mod datagrams;
+pub mod reading;
 pub mod socket;
+pub mod stdio;
+
+mod race;
+mod tcp;
+mod udp;
 
 use std::fmt;
 use std::io;
@@ -10,7 +16,17 @@ use std::task::{Context, Poll};
 
 use crate::connection::{Address, BoxFuture, Connection};
 use crate::endpoint::{Args, Param, Refused};
-use crate::error::{Error, Result};
+use crate::error::Result;
+
+/// The endpoint types, in the order that help shows them.
+pub static TRANSPORTS: &[&Transport] = &[
+    &tcp::TCP,
+    &tcp::TCP4,
+    &tcp::TCP6,
+    &udp::UDP,
+    &udp::UDP4,
+    &udp::UDP6,
+];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
 /// completions follow.
@@ -58,6 +74,11 @@ pub trait Binder: Send + Sync + fmt::Debug {
     /// # Errors
     /// Status 7, with the system's reason.
     fn bind(&self) -> Result<Box<dyn Bound>>;
+
+    /// Whether datagrams arrive there rather than connections of bytes.
+    fn carries_datagrams(&self) -> bool {
+        false
+    }
 }
 
 /// A bound server endpoint. Dropping it gives the address back, and removes the socket that it made.

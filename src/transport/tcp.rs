@@ -14,48 +14,92 @@ use crate::endpoint::{Args, Param, ValueKind};
 use crate::error::{Error, Result, Status};
 
 const CLIENT: &[Param] = &[
-    Param::required("host", ValueKind::Host, "name or address; an IPv6 address goes in brackets"),
-    Param::required("port", ValueKind::Port { zero: false }, "port, 1 to 65535"),
-    Param::optional("timeout", ValueKind::Timeout, "30s", "limit on resolving and connecting together"),
-    Param::absent("bindAddress", ValueKind::Host, "local name or address to leave from"),
-    Param::absent("keepalive", ValueKind::Timeout, "idle time after which the kernel probes the peer").by_name(),
-    Param::optional("nodelay", ValueKind::Flag, "yes", "send small writes at once (TCP_NODELAY)").by_name(),
+    Param::required(
+        "host",
+        ValueKind::Host,
+        "name or address; an IPv6 address goes in brackets",
+    ),
+    Param::required("port", ValueKind::Port { zero_ok: false }, "port, 1 to 65535"),
+    Param::optional(
+        "timeout",
+        ValueKind::Duration { zero_ok: false },
+        "30s",
+        "limit on resolving and connecting together",
+    ),
+    Param::absent(
+        "bindAddress",
+        ValueKind::Host,
+        "local name or address to leave from",
+    ),
+    Param::absent(
+        "keepalive",
+        ValueKind::Duration { zero_ok: false },
+        "idle time after which the kernel probes the peer",
+    )
+    .by_name(),
+    Param::optional(
+        "nodelay",
+        ValueKind::Flag,
+        "yes",
+        "send small writes at once (TCP_NODELAY)",
+    )
+    .by_name(),
 ];
 
 const SERVER_V4: &[Param] = &[
-    Param::required("port", ValueKind::Port { zero: true }, "port; 0: the system picks one"),
-    Param::optional("interface", ValueKind::AddressV4, "0.0.0.0", "IPv4 address to bind"),
+    Param::required(
+        "port",
+        ValueKind::Port { zero_ok: true },
+        "port; 0: the system picks one",
+    ),
+    Param::optional(
+        "interface",
+        ValueKind::AddressV4,
+        "0.0.0.0",
+        "IPv4 address to bind",
+    ),
     Param::optional("backlog", BACKLOG, "1024", "connections that wait to be accepted"),
 ];
 
 const SERVER_V6: &[Param] = &[
-    Param::required("port", ValueKind::Port { zero: true }, "port; 0: the system picks one"),
+    Param::required(
+        "port",
+        ValueKind::Port { zero_ok: true },
+        "port; 0: the system picks one",
+    ),
     Param::optional("interface", ValueKind::AddressV6, "::", "IPv6 address to bind"),
     Param::optional("backlog", BACKLOG, "1024", "connections that wait to be accepted"),
     Param::optional("v6only", ValueKind::Flag, "no", "take no IPv4 clients").by_name(),
 ];
 
 /// The kernel's own cap, `net.core.somaxconn`, is far below the upper bound.
-const BACKLOG: ValueKind = ValueKind::Integer { min: 1, max: i32::MAX as u64 };
+const BACKLOG: ValueKind = ValueKind::Integer {
+    min: 1,
+    max: i32::MAX as u64,
+};
 
 /// TCP on both families for a client, on IPv4 for a server.
-pub static TCP: Transport = Transport {
+pub(super) static TCP: Transport = Transport {
     name: "tcp",
     summary: "TCP; a client tries both address families, a server takes IPv4",
     client: Some(ClientRole {
         params: CLIENT,
-        examples: &["tcp:localhost:1234", "tcp:[::1]:1234", "tcp:host=example.com:port=80:timeout=5s"],
+        examples: &[
+            "tcp:localhost:1234",
+            "tcp:[::1]:1234",
+            "tcp:host=example.com:port=80:timeout=5s",
+        ],
         connector: |args| Ok(connector(args, Family::Any)),
     }),
     server: Some(ServerRole {
         params: SERVER_V4,
         examples: &["tcp:1234", "tcp:1234:interface=127.0.0.1", "tcp:0"],
-        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED), false)),
     }),
 };
 
 /// TCP on IPv4.
-pub static TCP4: Transport = Transport {
+pub(super) static TCP4: Transport = Transport {
     name: "tcp4",
     summary: "TCP on IPv4",
     client: Some(ClientRole {
@@ -66,12 +110,12 @@ pub static TCP4: Transport = Transport {
     server: Some(ServerRole {
         params: SERVER_V4,
         examples: &["tcp4:1234"],
-        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED), false)),
     }),
 };
 
 /// TCP on IPv6; a server takes IPv4 clients too unless told otherwise.
-pub static TCP6: Transport = Transport {
+pub(super) static TCP6: Transport = Transport {
     name: "tcp6",
     summary: "TCP on IPv6; a server takes IPv4 clients too, unless v6only=yes",
     client: Some(ClientRole {
@@ -82,7 +126,13 @@ pub static TCP6: Transport = Transport {
     server: Some(ServerRole {
         params: SERVER_V6,
         examples: &["tcp6:1234", "tcp6:1234:interface=[::1]", "tcp6:1234:v6only=yes"],
-        binder: |args| Ok(binder(args, IpAddr::V6(Ipv6Addr::UNSPECIFIED))),
+        binder: |args| {
+            Ok(binder(
+                args,
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                args.flag("v6only"),
+            ))
+        },
     }),
 };
 
@@ -94,7 +144,9 @@ fn connector(args: &Args, family: Family) -> Box<dyn Connector> {
         host: args.host("host").to_owned(),
         port: args.port("port"),
         family,
-        bind_address: args.given("bindAddress").then(|| args.host("bindAddress").to_owned()),
+        bind_address: args
+            .given("bindAddress")
+            .then(|| args.host("bindAddress").to_owned()),
         timeout: args.duration("timeout").unwrap_or(TIMEOUT),
         nodelay: args.flag("nodelay"),
         keepalive: args.duration("keepalive"),
@@ -115,11 +167,11 @@ impl Connector for Tcp {
     }
 }
 
-fn binder(args: &Args, any: IpAddr) -> Box<dyn Binder> {
+fn binder(args: &Args, any: IpAddr, v6only: bool) -> Box<dyn Binder> {
     Box::new(TcpServer(Listen {
         address: SocketAddr::new(args.address("interface").unwrap_or(any), args.port("port")),
         backlog: u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX),
-        v6only: args.flag("v6only"),
+        v6only,
     }))
 }
 
@@ -129,15 +181,23 @@ struct TcpServer(Listen);
 impl Binder for TcpServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         let bound = self.0.bind().and_then(|socket| {
-            let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+            let address = socket
+                .local_addr()?
+                .as_socket()
+                .ok_or(io::ErrorKind::Unsupported)?;
             Ok(TcpBound { socket, address })
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
             Err(error) => {
-                let privileged = error.kind() == io::ErrorKind::PermissionDenied && self.0.address.port() < 1024;
+                let privileged =
+                    error.kind() == io::ErrorKind::PermissionDenied && self.0.address.port() < 1024;
                 let error = Error::io(Status::Bind, &error);
-                Err(if privileged { error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE") } else { error })
+                Err(if privileged {
+                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
+                } else {
+                    error
+                })
             }
         }
     }

@@ -58,7 +58,7 @@ const SERVER_V6: &[Param] = &[
 ];
 
 /// UDP on both families for a client, on IPv4 for a server.
-pub static UDP: Transport = Transport {
+pub(super) static UDP: Transport = Transport {
     name: "udp",
     summary: "UDP; a client takes the first address that there is a way to, a server takes IPv4",
     client: Some(ClientRole {
@@ -78,7 +78,7 @@ pub static UDP: Transport = Transport {
 };
 
 /// UDP on IPv4.
-pub static UDP4: Transport = Transport {
+pub(super) static UDP4: Transport = Transport {
     name: "udp4",
     summary: "UDP on IPv4",
     client: Some(ClientRole {
@@ -94,7 +94,7 @@ pub static UDP4: Transport = Transport {
 };
 
 /// UDP on IPv6; a server that is bound to no address in particular takes IPv4 clients too.
-pub static UDP6: Transport = Transport {
+pub(super) static UDP6: Transport = Transport {
     name: "udp6",
     summary: "UDP on IPv6; a server takes IPv4 clients too, unless an interface is given",
     client: Some(ClientRole {

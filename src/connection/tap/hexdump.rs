@@ -19,7 +19,11 @@ pub struct Hexdump {
 impl Hexdump {
     /// Dumps to `out`. A failing writer ends the dump, not the connection.
     pub fn new(out: impl Write + Send + 'static) -> Self {
-        Hexdump { out: Box::new(out), received: 0, sent: 0 }
+        Hexdump {
+            out: Box::new(out),
+            received: 0,
+            sent: 0,
+        }
     }
 
     /// Dumps to standard error.
@@ -61,7 +65,13 @@ fn dump_line(text: &mut String, mark: char, offset: u64, bytes: &[u8]) {
         }
     }
     text.push_str("  |");
-    text.extend(bytes.iter().map(|&byte| if (b' '..=b'~').contains(&byte) { byte as char } else { '.' }));
+    text.extend(bytes.iter().map(|&byte| {
+        if (b' '..=b'~').contains(&byte) {
+            byte as char
+        } else {
+            '.'
+        }
+    }));
     text.push_str("|\n");
 }
 

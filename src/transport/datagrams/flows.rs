@@ -14,7 +14,9 @@ use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 
-use super::{Datagrams, Run, Wire, transient};
+use super::queue::Queue;
+use super::wire::Wire;
+use super::{Datagrams, Run, transient};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
 use crate::transport::{Accept, Incoming, Stage};
@@ -22,17 +24,11 @@ use crate::transport::{Accept, Incoming, Stage};
 /// Flows that wait to be accepted. More peers than this at a time have to write again.
 pub const BACKLOG: usize = 64;
 
-/// Datagrams that wait in one flow.
-const WAITING_MAX: usize = 256;
-
 /// Bytes that wait in one flow, as in the kernel's own buffer of a socket (`net.core.rmem_default`).
 const WAITING_BYTES_MAX: usize = 208 * 1024;
 
 /// Bytes that wait in all flows, of which each has an equal share.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// An empty queue that once held more than this gives the memory back.
-const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 /// After an error that may have to do with memory, so that the socket is not asked in a loop.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -49,7 +45,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            idle: Some(Duration::from_secs(60)),
+            idle: None,
             flows_max: 4096,
         }
     }
@@ -61,20 +57,26 @@ pub struct Flows {
     pump: Arc<Pump>,
 }
 
-impl Datagrams {
+impl Flows {
+    /// A connection for each peer, that stays until it is dropped. Needs a runtime.
+    #[must_use]
+    pub fn new(datagrams: Datagrams) -> Self {
+        Flows::with(datagrams, Settings::default())
+    }
+
     /// A connection for each peer. One task on this runtime sorts what arrives, so that flows receive whether or not
     /// anybody accepts; it ends with the last of the listener and its flows.
     #[must_use]
-    pub fn into_flows(self, settings: Settings) -> Flows {
+    pub fn with(datagrams: Datagrams, settings: Settings) -> Self {
         let shared = Arc::new(Shared {
-            wire: Arc::clone(&self.wire),
+            wire: Arc::clone(&datagrams.wire),
             settings,
             table: Mutex::new(Table {
                 open: true,
                 ..Table::default()
             }),
         });
-        let task = tokio::spawn(pump(self, Arc::clone(&shared)));
+        let task = tokio::spawn(pump(datagrams, Arc::clone(&shared)));
         Flows {
             shared,
             pump: Arc::new(Pump(task.abort_handle())),
@@ -188,40 +190,6 @@ impl State {
     fn end(&mut self) {
         self.ended = true;
         wake(&mut self.waker);
-    }
-}
-
-/// Datagrams that wait, end to end in one buffer, so that small ones cost no allocation each.
-#[derive(Default)]
-struct Queue {
-    bytes: VecDeque<u8>,
-    lengths: VecDeque<usize>,
-}
-
-impl Queue {
-    /// Whether there was room. For one datagram of any length there always is.
-    fn push(&mut self, message: &[u8], bytes_max: usize) -> bool {
-        let fits = self.lengths.len() < WAITING_MAX && self.bytes.len() + message.len() <= bytes_max;
-        if fits || self.lengths.is_empty() {
-            self.bytes.extend(message);
-            self.lengths.push_back(message.len());
-            return true;
-        }
-        false
-    }
-
-    fn pop(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let length = self.lengths.pop_front()?;
-        let copied = length.min(buf.len());
-        let (front, back) = self.bytes.as_slices();
-        let from_front = copied.min(front.len());
-        buf[..from_front].copy_from_slice(&front[..from_front]);
-        buf[from_front..copied].copy_from_slice(&back[..copied - from_front]);
-        self.bytes.drain(..length);
-        if self.lengths.is_empty() && self.bytes.capacity() > KEPT_BYTES_MAX {
-            self.bytes = VecDeque::new();
-        }
-        Some(copied)
     }
 }
 
@@ -421,6 +389,7 @@ mod tests {
     use std::future::poll_fn;
     use std::net::UdpSocket;
 
+    use super::super::queue::WAITING_MAX;
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
@@ -428,7 +397,7 @@ mod tests {
     fn flows(at: &str, settings: Settings) -> (Flows, SocketAddr) {
         let datagrams = Datagrams::from_std(UdpSocket::bind(at).unwrap()).unwrap();
         let address = datagrams.local_addr();
-        (datagrams.into_flows(settings), address)
+        (Flows::with(datagrams, settings), address)
     }
 
     fn client(to: SocketAddr) -> UdpSocket {
@@ -454,24 +423,6 @@ mod tests {
             .unwrap()?;
         buf.truncate(length);
         Some(buf)
-    }
-
-    #[test]
-    fn a_queue_keeps_edges_and_bounds() {
-        let mut queue = Queue::default();
-        let mut buf = [0; 4];
-        assert!(queue.push(b"first of any length", 10));
-        assert!(!queue.push(b"more", 10));
-        assert_eq!(queue.pop(&mut buf), Some(4));
-        assert_eq!(&buf, b"firs");
-        for _ in 0..100 {
-            assert!(queue.push(b"abc", 10) && queue.push(b"", 10) && queue.push(b"defg", 10));
-            assert_eq!((queue.pop(&mut buf), &buf[..3]), (Some(3), &b"abc"[..]));
-            assert_eq!(queue.pop(&mut buf), Some(0));
-            assert_eq!((queue.pop(&mut buf), &buf), (Some(4), b"defg"));
-        }
-        assert_eq!(queue.pop(&mut buf), None);
-        assert_eq!((0..300).filter(|_| queue.push(b"", 10)).count(), WAITING_MAX);
     }
 
     #[tokio::test]

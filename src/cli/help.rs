@@ -1,0 +1,63 @@
+//! The parts of help that come from tables: endpoint types, protocols, exit statuses.
+//! Absent: flags, which clap describes.
+
+use std::fmt::Write as _;
+
+use netkit::endpoint::{Role, usage};
+use netkit::error::Status;
+use netkit::protocol::PROTOCOLS;
+use netkit::transport::{TRANSPORTS, Transport};
+
+/// How an endpoint of this type is written in this role, if it has it.
+pub(crate) fn usage_of(transport: &Transport, role: Role) -> Option<String> {
+    let params = match role {
+        Role::Client => transport.client.as_ref()?.params,
+        Role::Server => transport.server.as_ref()?.params,
+    };
+    Some(usage(transport.name, params))
+}
+
+/// The endpoint types of a role, a line each.
+pub(crate) fn endpoints(role: Role) -> String {
+    let heading = match role {
+        Role::Client => "Client endpoints:",
+        Role::Server => "Server endpoints:",
+    };
+    let rows = TRANSPORTS
+        .iter()
+        .filter_map(|transport| Some((usage_of(transport, role)?, transport.summary)));
+    let note =
+        "Every field can be given by name, as in tcp:port=1234; `netkit explain ENDPOINT` shows them all.";
+    format!("{}\n{note}", table(heading, rows))
+}
+
+/// The protocols, a line each.
+pub(crate) fn protocols() -> String {
+    table(
+        "Protocols:",
+        PROTOCOLS
+            .iter()
+            .map(|protocol| (protocol.name.to_owned(), protocol.summary)),
+    )
+}
+
+/// The exit statuses, a line each.
+pub(crate) fn statuses() -> String {
+    table(
+        "Exit status:",
+        Status::ALL
+            .iter()
+            .map(|status| (status.code().to_string(), status.meaning())),
+    )
+}
+
+fn table(heading: &str, rows: impl Iterator<Item = (String, &'static str)>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|(left, _)| left.len()).max().unwrap_or(0);
+    let mut text = format!("{heading}\n");
+    for (left, right) in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {left:width$}  {right}");
+    }
+    text
+}

@@ -1,0 +1,105 @@
+//! Groups of flags that several verbs share.
+//! Absent: what they do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::values::{Payload, duration, duration_or_zero, escaped};
+
+/// What is logged, how and where.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub(crate) struct LogOptions {
+    /// Log connections; twice: log data too
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Log errors only
+    #[arg(short, long, conflicts_with = "verbose", global = true)]
+    pub quiet: bool,
+    /// How a line of the log is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+    /// Log to a file instead of standard error; SIGHUP reopens it
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
+    pub log_file: Option<PathBuf>,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// for people
+    Text,
+    /// an object a line
+    Json,
+}
+
+/// Telling that everything is bound.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Readiness and stopping")]
+pub(crate) struct ReadyOptions {
+    /// Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub ready_file: Option<PathBuf>,
+    /// Write the same lines to descriptor N, then close it
+    #[arg(long, value_name = "N")]
+    pub ready_fd: Option<u32>,
+    /// After SIGINT or SIGTERM: how long open connections may go on
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration_or_zero)]
+    pub grace: Duration,
+}
+
+/// What is put through a connection of ours, and how long it may take.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The conversation")]
+pub(crate) struct TalkOptions {
+    /// Send TEXT before standard input; \r \n \t \0 \\ and \xHH are understood
+    #[arg(long, value_name = "TEXT", value_parser = escaped, allow_hyphen_values = true)]
+    pub send: Option<Payload>,
+    /// Read nothing from standard input, as if it were empty
+    #[arg(long)]
+    pub no_stdin: bool,
+    /// Send CRLF for each LF read; a CRLF that is there already stays as it is
+    #[arg(long)]
+    pub crlf: bool,
+    /// UDP: make each line a datagram, its line end included, rather than each read
+    #[arg(long)]
+    pub line: bool,
+    /// After our end of file: how long to wait for the peer's. UDP: how long nothing may come before the run is over
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub half_close_timeout: Option<Duration>,
+    /// Give up when nothing has moved in either direction for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// Give up when the whole run takes longer
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Show both directions in hexadecimal with offsets, on standard error
+    #[arg(long)]
+    pub hexdump: bool,
+    /// Show a progress bar, on standard error, wherever that is
+    #[arg(long, overrides_with = "no_progress")]
+    pub progress: bool,
+    /// Show no progress bar; without either flag there is one if a file is sent from a terminal
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// How many connections, and how long.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitOptions {
+    /// Serve at most N connections at once; further clients wait in the backlog
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections: Option<u64>,
+    /// Close a connection on which nothing has moved for so long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// Serve one connection, or answer one datagram, then exit
+    #[arg(long)]
+    pub once: bool,
+    /// Serve with N threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+}

@@ -1,0 +1,165 @@
+//! `listen`: accept on a server endpoint and wire the connection to standard input and output.
+//! Absent: the wiring.
+
+use std::ffi::OsString;
+use std::future::poll_fn;
+
+use clap::Args;
+use tracing::{debug, warn};
+
+use super::host;
+use super::talk::{Console, Terms, within};
+use crate::cli::options::{ReadyOptions, TalkOptions};
+use crate::cli::{complete, help};
+use netkit::connection::Connection;
+use netkit::endpoint::Role;
+use netkit::error::{Error, Result, Status, reason};
+use netkit::process::log::Log;
+use netkit::process::runtime;
+use netkit::server::stop::{Stop, stop};
+use netkit::transport::datagrams::Flows;
+use netkit::transport::reading::ServerEndpoint;
+use netkit::transport::{Accept, Listener, Stage};
+
+/// Accept on a server endpoint and wire it to stdin/stdout
+#[derive(Debug, Args)]
+#[command(after_long_help = help::endpoints(Role::Server))]
+pub(crate) struct Listen {
+    /// Where to listen, such as tcp:1234 or unix:/run/inbox.sock
+    #[arg(value_name = "ENDPOINT", add = complete::server())]
+    endpoint: OsString,
+    /// Go on with the next connection when one has ended
+    #[arg(short, long)]
+    keep_open: bool,
+    #[command(flatten)]
+    talk: TalkOptions,
+    #[command(flatten)]
+    ready: ReadyOptions,
+}
+
+/// The time that layers such as TLS have to establish a connection.
+const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Listen {
+    /// Talks with the first client, or with one after the other.
+    pub(super) fn run(self, log: &Log) -> Result<Status> {
+        let endpoint = ServerEndpoint::parse(&self.endpoint)?;
+        if endpoint.type_name() == "stdio" {
+            let why = "standard input and output are our own end of the wire already";
+            return Err(Error::new(Status::Usage, why).on("could not listen on stdio"));
+        }
+        let ready = host::ready(&self.ready)?;
+        let bound = host::bind(std::slice::from_ref(&endpoint))?;
+        let runtime = runtime::current_thread()?;
+        let (lever, stop) = stop();
+        let status = runtime.block_on(async {
+            let signals = host::signals()?;
+            let listener = bound[0].listen().map_err(failed)?;
+            host::tell(ready, &bound)?;
+            tokio::select! {
+                done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
+                () = host::heed(signals, lever, log) => Ok(Status::Done),
+            }
+        });
+        runtime.shutdown_background();
+        status
+    }
+
+    /// `bound` is given back when nothing more is accepted.
+    async fn serve(
+        &self,
+        listener: Listener,
+        bound: Vec<std::sync::Arc<dyn netkit::transport::Bound>>,
+        endpoint: &ServerEndpoint,
+        mut stop: Stop,
+    ) -> Result<Status> {
+        let mut console = Console::open(&self.talk)?;
+        let mut held = Some((accept(listener), bound));
+        loop {
+            let Some((listener, _)) = &mut held else {
+                return Ok(Status::Done);
+            };
+            let accepted = tokio::select! {
+                accepted = next(listener.as_mut()) => accepted?,
+                () = stop.told() => return Ok(Status::Done),
+            };
+            let Some(connection) = accepted else {
+                return Ok(Status::Done);
+            };
+            if !self.keep_open {
+                // Further clients are refused rather than left waiting for nothing.
+                held = None;
+            }
+            let done = tokio::select! {
+                done = self.converse(&mut console, connection, endpoint) => done,
+                () = self.grace_over(&mut stop) => return Ok(Status::Done),
+            };
+            match done {
+                Err(error) if self.keep_open => warn!("{error}"),
+                Ok(_) if self.keep_open => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn converse(
+        &self,
+        console: &mut Console,
+        connection: Connection,
+        endpoint: &ServerEndpoint,
+    ) -> Result<Status> {
+        debug!(
+            "accepted {} on {}",
+            connection.facts().peer,
+            connection.facts().local
+        );
+        let terms = Terms::of(&self.talk, endpoint.text());
+        match connection {
+            Connection::Stream(stream) => console.converse(stream, &terms).await,
+            // A client may send again at any time: only a limit that was asked for ends the wait.
+            Connection::Datagram(datagram) => {
+                console
+                    .converse_in_datagrams(datagram, &terms, self.talk.half_close_timeout)
+                    .await
+            }
+        }
+    }
+
+    /// Returns when an open conversation has had its time after a stop.
+    async fn grace_over(&self, stop: &mut Stop) {
+        stop.told().await;
+        tokio::select! {
+            () = tokio::time::sleep(self.ready.grace) => warn!("closed the connection that was open when the grace period ended"),
+            () = stop.now() => {}
+        }
+    }
+}
+
+/// Datagrams are taken as a flow for each client.
+fn accept(listener: Listener) -> Box<dyn Accept> {
+    match listener {
+        Listener::Connections(listener) => listener,
+        Listener::Datagrams(socket) => Box::new(Flows::new(socket)),
+    }
+}
+
+/// The next connection that could be established.
+async fn next(listener: &mut dyn Accept) -> Result<Option<Connection>> {
+    loop {
+        let Some(incoming) = poll_fn(|cx| listener.poll_accept(cx)).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        match incoming.stage {
+            Stage::Established(connection) => return Ok(Some(connection)),
+            Stage::Handshake(establish) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, establish).await {
+                Ok(Ok(connection)) => return Ok(Some(connection)),
+                Ok(Err(error)) => warn!("{}: {error}", incoming.peer),
+                Err(_elapsed) => warn!("{}: no connection was established in time", incoming.peer),
+            },
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::new(Status::Failure, reason(&error)).on("could not accept")
+}

@@ -1,0 +1,79 @@
+//! The verbs, and from a verb to its status.
+//! Absent: doing the work.
+
+mod completions;
+mod connect;
+mod explain;
+mod host;
+mod listen;
+mod manual;
+mod serve;
+mod talk;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::help;
+use crate::cli::options::{LogFormat, LogOptions};
+use netkit::error::{Result, Status};
+use netkit::process::log::{Format, Log, Settings};
+use netkit::server::ready;
+
+/// One string for either end of a wire: serve, connect, listen and test network services
+#[derive(Debug, Parser)]
+#[command(name = "netkit", version, max_term_width = 110, after_long_help = help::statuses())]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+impl Cli {
+    /// Whether lines of the log are written for programs.
+    pub(crate) fn log_is_json(&self) -> bool {
+        self.log.log_format == LogFormat::Json
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Serve),
+    Connect(connect::Connect),
+    Listen(listen::Listen),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Manual(manual::Manual),
+}
+
+/// Does what was asked.
+pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
+    match cli.verb {
+        Verb::Serve(serve) => serve.run(&start_log(cli.log, colour)?),
+        Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
+        Verb::Connect(connect) => {
+            start_log(cli.log, colour)?;
+            connect.run()
+        }
+        Verb::Explain(explain) => explain.run(),
+        Verb::Completions(completions) => completions.run(),
+        Verb::Manual(manual) => manual.run(),
+    }
+}
+
+fn start_log(options: LogOptions, colour: bool) -> Result<Log> {
+    Log::start(Settings {
+        verbosity: if options.quiet {
+            -1
+        } else {
+            i8::try_from(options.verbose).unwrap_or(i8::MAX)
+        },
+        format: match options.log_format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+        file: options.log_file,
+        colour,
+        always: ready::TARGET,
+    })
+}

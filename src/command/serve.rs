@@ -1,0 +1,118 @@
+//! `serve`: a built-in protocol on one or more server endpoints.
+//! Absent: accepting, and what the protocols say.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+
+use super::host;
+use crate::cli::options::{LimitOptions, ReadyOptions};
+use crate::cli::settings::Settings;
+use crate::cli::{complete, help};
+use netkit::endpoint::Role;
+use netkit::error::{Error, Result, Status};
+use netkit::process::log::Log;
+use netkit::process::{resources, runtime};
+use netkit::protocol::PROTOCOLS;
+use netkit::server::stop::{Stop, stop};
+use netkit::server::{Limits, Server};
+use netkit::transport::Bound;
+
+/// Run a built-in protocol on one or more server endpoints
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{}\n{}", help::protocols(), help::endpoints(Role::Server)))]
+pub(crate) struct Serve {
+    /// What is said on each connection
+    #[arg(value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(
+        PROTOCOLS.iter().map(|protocol| PossibleValue::new(protocol.name).help(protocol.summary)),
+    ), hide_possible_values = true)]
+    protocol: String,
+    /// Where to listen, such as tcp:1234 or unix:/run/echo.sock
+    #[arg(value_name = "ENDPOINT", required = true, add = complete::server())]
+    endpoints: Vec<OsString>,
+    /// Show both directions in hexadecimal with offsets, on standard error
+    #[arg(long)]
+    hexdump: bool,
+    #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
+    ready: ReadyOptions,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    /// Serves until it is told to stop, or has served once.
+    pub(super) fn run(self, log: &Log) -> Result<Status> {
+        let service = self.settings.service(&self.protocol)?;
+        let endpoints = host::endpoints(&self.endpoints)?;
+        if service.respond.is_none()
+            && let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.carries_datagrams())
+        {
+            let what = format!("could not serve {} on {}", self.protocol, endpoint.text());
+            return Err(
+                Error::new(Status::Usage, "it needs connections, and datagrams arrive there").on(what),
+            );
+        }
+        resources::raise_descriptors();
+        let ready = host::ready(&self.ready)?;
+        let bound = host::bind(&endpoints)?;
+        let server = Server::new(service, self.limits());
+        let (lever, stop) = stop();
+        let others = (1..self.limits.workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
+        let others: Vec<_> = others.collect::<Result<_>>()?;
+        let runtime = runtime::current_thread()?;
+        let served = runtime.block_on(async {
+            let signals = host::signals()?;
+            host::tell(ready, &bound)?;
+            tokio::select! {
+                served = server.run(bound, stop) => served.map_err(failed),
+                () = host::heed(signals, lever, log) => Ok(()),
+            }
+        });
+        runtime.shutdown_background();
+        for other in others {
+            // A worker that panicked has said so; the others' work is done all the same.
+            other.join().unwrap_or(Ok(()))?;
+        }
+        served.map(|()| Status::Done)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_connections: self
+                .limits
+                .max_connections
+                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            idle_timeout: self.limits.idle_timeout,
+            once: self.limits.once,
+            grace: self.ready.grace,
+            hexdump: self.hexdump,
+            ..Limits::default()
+        }
+    }
+}
+
+/// One more thread that accepts on the same endpoints, with a runtime of its own: a connection never moves between
+/// threads.
+fn worker(
+    server: Server,
+    bound: Vec<Arc<dyn Bound>>,
+    stop: Stop,
+) -> Result<std::thread::JoinHandle<Result<()>>> {
+    std::thread::Builder::new()
+        .name("worker".into())
+        .spawn(move || {
+            let runtime = runtime::current_thread()?;
+            let served = runtime.block_on(server.run(bound, stop)).map_err(failed);
+            runtime.shutdown_background();
+            served
+        })
+        .map_err(|error| Error::io(Status::Failure, &error).on("could not start a worker"))
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io(Status::Failure, &error).on("could not serve")
+}

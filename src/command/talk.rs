@@ -1,0 +1,211 @@
+//! One conversation between standard input and output and a peer: what `connect` and `listen` have in common.
+//! Absent: where the peer comes from.
+
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use tracing::{Level, debug, enabled};
+
+use crate::cli::options::TalkOptions;
+use netkit::connection::prefixed::Prefixed;
+use netkit::connection::tap::count::Count;
+use netkit::connection::tap::hexdump::Hexdump;
+use netkit::connection::tap::log::Log;
+use netkit::connection::tap::{Tap, tapped};
+use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
+use netkit::error::{Error, Result, Status, reason};
+use netkit::layer::crlf::Crlf;
+use netkit::layer::idle::{IdleLimit, limited};
+use netkit::relay::{Broken, DatagramTerms, Ending, converse, converse_in_datagrams};
+use netkit::terminal::progress::Progress;
+use netkit::transport::stdio;
+
+/// How long nothing may come from a UDP peer, after our end of file, before the conversation counts as over.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Runs `work` within a limit on the whole run.
+pub(super) async fn within(
+    limit: Option<Duration>,
+    endpoint: &str,
+    work: impl Future<Output = Result<Status>>,
+) -> Result<Status> {
+    let Some(limit) = limit else { return work.await };
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_elapsed) => {
+            let why = format!(
+                "the run was to take no longer than {}",
+                netkit::units::duration_text(limit)
+            );
+            Err(Error::new(Status::Timeout, why).on(format!("gave up on {endpoint}")))
+        }
+    }
+}
+
+/// What holds for a conversation.
+pub(super) struct Terms<'a> {
+    endpoint: &'a str,
+    options: &'a TalkOptions,
+}
+
+impl<'a> Terms<'a> {
+    pub(super) fn of(options: &'a TalkOptions, endpoint: &'a str) -> Self {
+        Terms { endpoint, options }
+    }
+
+    /// How long a UDP peer may be silent once our input has ended.
+    pub(super) fn quiet(&self) -> Duration {
+        self.options.half_close_timeout.unwrap_or(QUIET)
+    }
+}
+
+/// Our end: standard input and output.
+pub(super) struct Console {
+    stream: Stream,
+    /// Bytes that are left in the file on standard input, if it is one.
+    size: Option<u64>,
+}
+
+impl Console {
+    pub(super) fn open(options: &TalkOptions) -> Result<Self> {
+        let failed = |error: io::Error| {
+            Error::io(Status::Failure, &error).on("could not use standard input and output")
+        };
+        let (mut stream, size) = if options.no_stdin {
+            let output = stdio::output().map_err(failed)?;
+            let facts = Facts::new(Address::Stdio, Address::Stdio);
+            (
+                Stream::new(tokio::io::join(tokio::io::empty(), output), facts),
+                None,
+            )
+        } else {
+            (stdio::stream().map_err(failed)?, stdio::input_length())
+        };
+        if options.crlf {
+            stream = stream.map(Crlf::new);
+        }
+        Ok(Console { stream, size })
+    }
+
+    /// Talks with a peer on a stream.
+    pub(super) async fn converse(&mut self, peer: Stream, terms: &Terms<'_>) -> Result<Status> {
+        let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
+        let Connection::Stream(mut peer) = connection else {
+            return Ok(Status::Done);
+        };
+        let payload = terms.options.send.clone().unwrap_or_default().0;
+        let mut local = Prefixed::new(&mut self.stream, payload);
+        let talk = converse(&mut local, &mut peer, terms.options.half_close_timeout);
+        finish(watch.over(talk).await, terms)
+    }
+
+    /// Talks with a peer in datagrams; `quiet` is how long it may be silent once our input has ended.
+    pub(super) async fn converse_in_datagrams(
+        &mut self,
+        peer: Datagram,
+        terms: &Terms<'_>,
+        quiet: Option<Duration>,
+    ) -> Result<Status> {
+        let (connection, watch) = self.prepare(Connection::Datagram(peer), terms);
+        let Connection::Datagram(mut peer) = connection else {
+            return Ok(Status::Done);
+        };
+        let payload = terms.options.send.clone().unwrap_or_default().0;
+        let mut local = Prefixed::new(&mut self.stream, payload);
+        let datagram_terms = DatagramTerms {
+            by_line: terms.options.line,
+            quiet,
+        };
+        let talk = converse_in_datagrams(&mut local, &mut peer, datagram_terms);
+        finish(watch.over(talk).await, terms)
+    }
+
+    /// Puts in front of the peer what the options ask for.
+    fn prepare(&self, peer: Connection, terms: &Terms<'_>) -> (Connection, Watch) {
+        let options = terms.options;
+        let watch = Watch {
+            bar: self.wants_bar(options).then(|| Progress::new(self.size)),
+            count: Count::default(),
+        };
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if watch.bar.is_some() || enabled!(Level::DEBUG) {
+            taps.push(Box::new(watch.count.clone()));
+        }
+        if options.hexdump {
+            taps.push(Box::new(Hexdump::stderr()));
+        }
+        if enabled!(Level::TRACE) {
+            taps.push(Box::new(Log::new()));
+        }
+        let mut peer = tapped(peer, taps);
+        if let Some(limit) = options.idle_timeout {
+            peer = limited(peer, limit);
+        }
+        (peer, watch)
+    }
+
+    fn wants_bar(&self, options: &TalkOptions) -> bool {
+        if options.progress {
+            return true;
+        }
+        !options.no_progress && self.size.is_some() && io::stderr().is_terminal()
+    }
+}
+
+/// What is shown, and counted, while a conversation runs.
+struct Watch {
+    bar: Option<Progress>,
+    count: Count,
+}
+
+impl Watch {
+    async fn over<T>(self, talk: impl Future<Output = T>) -> T {
+        let counts = self.count.0;
+        let done = match self.bar {
+            None => talk.await,
+            Some(bar) => {
+                let mut ticks = tokio::time::interval(Progress::interval());
+                tokio::pin!(talk);
+                let done = loop {
+                    tokio::select! {
+                        done = &mut talk => break done,
+                        _ = ticks.tick() => bar.at(counts.sent().max(counts.received())),
+                    }
+                };
+                bar.at(counts.sent().max(counts.received()));
+                bar.finish();
+                done
+            }
+        };
+        debug!(received = counts.received(), sent = counts.sent(), "closed");
+        done
+    }
+}
+
+/// What an ending, or a break, means for the run.
+fn finish(done: Result<Ending, Broken>, terms: &Terms<'_>) -> Result<Status> {
+    let endpoint = terms.endpoint;
+    Err(match done {
+        Ok(Ending::Peer | Ending::Ours | Ending::Quiet) => return Ok(Status::Done),
+        Err(Broken::Peer(error)) if IdleLimit::caused(&error) => {
+            Error::new(Status::Timeout, error.to_string()).on(format!("gave up on {endpoint}"))
+        }
+        Err(Broken::Peer(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            // The answer to a datagram: nobody has that port.
+            Error::io(Status::Connect, &error).on(format!("could not reach {endpoint}"))
+        }
+        Err(Broken::Peer(error)) => {
+            Error::new(Status::Lost, reason(&error)).on(format!("lost the connection to {endpoint}"))
+        }
+        Err(Broken::Input(error)) => Error::io(Status::Failure, &error).on("could not read standard input"),
+        Err(Broken::Output(error)) => {
+            Error::io(Status::Failure, &error).on("could not write standard output")
+        }
+        Err(Broken::HalfClosed(limit)) => {
+            let limit = netkit::units::duration_text(limit);
+            let why = format!("the peer did not end within {limit} after we had");
+            Error::new(Status::Timeout, why).on(format!("gave up on {endpoint}"))
+        }
+    })
+}

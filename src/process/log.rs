@@ -1,0 +1,341 @@
+//! The log: what is worth a line, on standard error or in a file, as text or as JSON.
+//! Absent: what is logged; and payload, which never comes here but escaped.
+
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+
+use crate::error::{Error, Result, Status, reason};
+
+/// The target of lines that standard error gets in another form.
+pub const FILE_ONLY: &str = "netkit::file";
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: an object a line.
+    Json,
+}
+
+/// What is logged, how and where.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// -1: errors only; 0: listening endpoints and warnings; 1: connections; 2: data.
+    pub verbosity: i8,
+    /// How a line is written.
+    pub format: Format,
+    /// A file instead of standard error.
+    pub file: Option<PathBuf>,
+    /// Colour on standard error.
+    pub colour: bool,
+    /// The target of lines that go to standard error wherever the log goes: whoever started us waits for them.
+    pub always: &'static str,
+}
+
+/// The running log.
+#[derive(Clone)]
+pub struct Log(Arc<Sink>);
+
+struct Sink {
+    level: LevelFilter,
+    format: Format,
+    colour: bool,
+    always: &'static str,
+    file: Option<LogFile>,
+}
+
+struct LogFile {
+    path: PathBuf,
+    open: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    /// The last write failed, and that was said.
+    failing: bool,
+}
+
+impl Log {
+    /// Opens the log and makes it the process's.
+    ///
+    /// # Errors
+    /// Status 1: the file cannot be opened, or the process has a log already.
+    pub fn start(settings: Settings) -> Result<Self> {
+        let file = match &settings.file {
+            None => None,
+            Some(path) => {
+                let file = open(path)?;
+                Some(LogFile {
+                    path: path.clone(),
+                    open: Mutex::new(State { file, failing: false }),
+                })
+            }
+        };
+        let level = match settings.verbosity {
+            ..0 => LevelFilter::ERROR,
+            0 => LevelFilter::INFO,
+            1 => LevelFilter::DEBUG,
+            2.. => LevelFilter::TRACE,
+        };
+        let Settings {
+            format,
+            colour,
+            always,
+            ..
+        } = settings;
+        let sink = Arc::new(Sink {
+            level,
+            format,
+            colour,
+            always,
+            file,
+        });
+        tracing::subscriber::set_global_default(Registry::default().with(ToSink(Arc::clone(&sink))))
+            .map_err(|error| Error::new(Status::Failure, error.to_string()).on("could not start the log"))?;
+        Ok(Log(sink))
+    }
+
+    /// Opens the file anew, after it was moved away.
+    ///
+    /// # Errors
+    /// Status 1; the old file stays in use.
+    pub fn reopen(&self) -> Result<()> {
+        if let Some(log) = &self.0.file {
+            let file = open(&log.path)?;
+            *log.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| {
+            Error::io(Status::Failure, &error).on(format!("could not open the log {}", path.display()))
+        })
+}
+
+struct ToSink(Arc<Sink>);
+
+impl<S: Subscriber> Layer<S> for ToSink {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.write(event);
+    }
+
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        // Our own events only: what libraries have to say is not for our users.
+        metadata.target().starts_with("netkit") && *metadata.level() <= self.0.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.0.level)
+    }
+}
+
+impl Sink {
+    fn write(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = *event.metadata().level();
+        if let Some(log) = &self.file {
+            log.write(&self.line(level, &fields, Style::File));
+            if event.metadata().target() != self.always {
+                return;
+            }
+        }
+        if event.metadata().target() == FILE_ONLY {
+            return;
+        }
+        let style = if self.colour {
+            Style::Coloured
+        } else {
+            Style::Plain
+        };
+        // Standard error may be closed; there is nowhere left to say so.
+        let _ = io::stderr()
+            .lock()
+            .write_all(self.line(level, &fields, style).as_bytes());
+    }
+
+    fn line(&self, level: Level, fields: &Fields, style: Style) -> String {
+        match self.format {
+            Format::Text => text_line(level, fields, style),
+            Format::Json => json_line(level, fields),
+        }
+    }
+}
+
+impl LogFile {
+    fn write(&self, line: &str) {
+        let mut state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.file.write_all(line.as_bytes()) {
+            Ok(()) => state.failing = false,
+            Err(error) => {
+                if !state.failing {
+                    let path = self.path.display();
+                    let _ = writeln!(
+                        io::stderr(),
+                        "warning: could not write the log {path}: {}",
+                        reason(&error)
+                    );
+                }
+                state.failing = true;
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Coloured,
+    File,
+}
+
+fn text_line(level: Level, fields: &Fields, style: Style) -> String {
+    let mut line = String::new();
+    if style == Style::File {
+        line.push_str(&now());
+        line.push(' ');
+    }
+    let (word, colour) = match level {
+        Level::ERROR => ("error:", "\x1b[1;31m"),
+        Level::WARN => ("warning:", "\x1b[1;33m"),
+        _ => ("", ""),
+    };
+    if !word.is_empty() {
+        if style == Style::Coloured {
+            let _ = write!(line, "{colour}{word}\x1b[0m ");
+        } else {
+            let _ = write!(line, "{word} ");
+        }
+    }
+    line.push_str(&fields.message);
+    for (name, value) in &fields.others {
+        match value {
+            Value::String(text) => {
+                let _ = write!(line, " {name}={text}");
+            }
+            value => {
+                let _ = write!(line, " {name}={value}");
+            }
+        }
+    }
+    line.push('\n');
+    line
+}
+
+fn json_line(level: Level, fields: &Fields) -> String {
+    let mut object = Map::new();
+    object.insert("time".into(), now().into());
+    object.insert("level".into(), level.as_str().to_lowercase().into());
+    object.insert("message".into(), fields.message.clone().into());
+    for (name, value) in &fields.others {
+        object.insert((*name).into(), value.clone());
+    }
+    format!("{}\n", Value::Object(object))
+}
+
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    // Whole milliseconds: the more is noise to a reader.
+    let now = now
+        .replace_nanosecond(now.nanosecond() / 1_000_000 * 1_000_000)
+        .unwrap_or(now);
+    now.format(&Rfc3339).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.others.push((field.name(), value));
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.put(field, format!("{value:?}").into());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message = value.to_owned();
+        } else {
+            self.put(field, value.into());
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> Fields {
+        Fields {
+            message: "accepted".into(),
+            others: vec![("peer", "127.0.0.1:5".into()), ("sent", 7.into())],
+        }
+    }
+
+    #[test]
+    fn text_for_people() {
+        assert_eq!(
+            text_line(Level::DEBUG, &fields(), Style::Plain),
+            "accepted peer=127.0.0.1:5 sent=7\n"
+        );
+        assert_eq!(
+            text_line(Level::WARN, &fields(), Style::Plain),
+            "warning: accepted peer=127.0.0.1:5 sent=7\n"
+        );
+        let line = text_line(Level::INFO, &fields(), Style::File);
+        assert!(line.contains("Z accepted"), "{line}");
+    }
+
+    #[test]
+    fn json_for_programs() {
+        let line = json_line(Level::INFO, &fields());
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["message"], "accepted");
+        assert_eq!(value["level"], "info");
+        assert_eq!(value["sent"], 7);
+        assert!(value["time"].as_str().unwrap().ends_with('Z'));
+    }
+}

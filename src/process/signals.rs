@@ -1,0 +1,59 @@
+//! The signals that a long run listens to.
+//! Absent: what they make it do.
+
+use std::io;
+
+use tokio::signal::unix::{self, SignalKind};
+
+/// A signal that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: the user, at the terminal.
+    Interrupt,
+    /// SIGTERM: the system, or a script.
+    Terminate,
+    /// SIGHUP: reopen and reload.
+    Hangup,
+}
+
+/// The signals of a server. While this lives, and after, they no longer end the process by themselves.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    /// Listens, on the current runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        Ok(Signals {
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            terminate: unix::signal(SignalKind::terminate())?,
+            hangup: unix::signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one. Cancel safe.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hangup.recv() => Signal::Hangup,
+        }
+    }
+}
+
+/// Returns when the user interrupts the run; never, if the signal cannot be listened to.
+pub async fn interrupted() {
+    match unix::signal(SignalKind::interrupt()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // The signal then ends the process as it does by default.
+        Err(_) => std::future::pending().await,
+    }
+}

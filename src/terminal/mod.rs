@@ -1,0 +1,4 @@
+//! What is shown on a terminal.
+//! Absent: the network.
+
+pub mod progress;
