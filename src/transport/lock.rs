@@ -49,8 +49,10 @@ pub(super) fn owner(link: &Path) -> io::Result<Owner> {
     let number = target
         .to_str()
         .and_then(|text| text.parse::<i32>().ok())
-        .ok_or_else(|| no_lock(link))?;
-    let pid = Pid::from_raw(number).ok_or_else(|| no_lock(link))?;
+        .filter(|number| *number > 0);
+    let (Some(number), Some(pid)) = (number, number.and_then(Pid::from_raw)) else {
+        return Err(no_lock(link));
+    };
     if number == std::process::id() as i32 {
         return Ok(Owner::Gone(number));
     }

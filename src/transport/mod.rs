@@ -12,6 +12,7 @@ mod fd;
 mod lock;
 mod race;
 mod tcp;
+mod udp;
 mod unix;
 
 use std::fmt;
@@ -28,6 +29,9 @@ pub static TRANSPORTS: &[&Transport] = &[
     &tcp::TCP4,
     &tcp::TCP6,
     &unix::UNIX,
+    &udp::UDP,
+    &udp::UDP4,
+    &udp::UDP6,
     &stdio::STDIO,
     &fd::FD,
 ];
