@@ -303,6 +303,10 @@ impl UdpServer {
 }
 
 impl Binder for UdpServer {
+    fn carries_datagrams(&self) -> bool {
+        true
+    }
+
     fn bind(&self) -> Result<Box<dyn Bound>> {
         match self.open() {
             Ok(bound) => Ok(Box::new(bound)),
