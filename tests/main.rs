@@ -11,6 +11,8 @@
 mod harness;
 
 mod connect;
+mod errors;
+mod explain;
 mod listen;
 mod ready;
 mod serve;
