@@ -16,3 +16,5 @@ mod explain;
 mod listen;
 mod ready;
 mod serve;
+mod tables;
+mod vectors;
