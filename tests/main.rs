@@ -13,6 +13,7 @@ mod harness;
 mod connect;
 mod errors;
 mod explain;
+mod floors;
 mod listen;
 mod ready;
 mod serve;
