@@ -13,6 +13,7 @@ mod harness;
 mod connect;
 mod errors;
 mod explain;
+mod faults;
 mod floors;
 mod listen;
 mod ready;
