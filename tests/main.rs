@@ -15,6 +15,7 @@ mod errors;
 mod explain;
 mod faults;
 mod floors;
+mod generated;
 mod interop;
 mod listen;
 mod ready;
