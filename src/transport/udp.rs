@@ -2,7 +2,7 @@
 //! Absent: flows and batches, which every bound socket for datagrams has.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::coop::poll_proceed;
 
 use super::datagrams::Datagrams;
-use super::socket::{Family, reachable, resolve};
+use super::socket::{Family, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
@@ -277,19 +277,8 @@ struct UdpServer {
 }
 
 impl UdpServer {
-    fn address(&self) -> io::Result<SocketAddr> {
-        match &self.zone {
-            None => Ok(SocketAddr::new(self.ip, self.port)),
-            // The system knows the numbers of zones; no name is looked up.
-            Some(zone) => (format!("{}%{zone}", self.ip).as_str(), self.port)
-                .to_socket_addrs()?
-                .next()
-                .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()),
-        }
-    }
-
     fn open(&self) -> io::Result<UdpBound> {
-        let address = self.address()?;
+        let address = with_zone(self.ip, self.zone.as_deref(), self.port)?;
         // No SO_REUSEADDR: for UDP it would let a second server take the first one's datagrams.
         let socket = new_socket(address)?;
         if address.is_ipv6() {
