@@ -220,6 +220,19 @@ impl Listen {
     }
 }
 
+/// Ports that Linux keeps for the privileged, by default (`net.ipv4.ip_unprivileged_port_start`).
+const UNPRIVILEGED: u16 = 1024;
+
+/// Why a port could not be bound.
+#[must_use]
+pub fn not_bound(error: &io::Error, port: u16) -> Error {
+    let refused = Error::io(Status::Bind, error);
+    if error.kind() == io::ErrorKind::PermissionDenied && port < UNPRIVILEGED {
+        return refused.help("ports below 1024 need root or CAP_NET_BIND_SERVICE");
+    }
+    refused
+}
+
 /// The address by which a client on this machine reaches a socket bound to `address`.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::listening::{accept_on, endpoint_of};
-use super::socket::{Family, Listen, Target};
+use super::socket::{Family, Listen, Target, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 
 const CLIENT: &[Param] = &[
     Param::required(
@@ -189,15 +189,7 @@ impl Binder for TcpServer {
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
-            Err(error) => {
-                let privileged = error.kind() == io::ErrorKind::PermissionDenied && self.0.port < 1024;
-                let error = Error::io(Status::Bind, &error);
-                Err(if privileged {
-                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
-                } else {
-                    error
-                })
-            }
+            Err(error) => Err(not_bound(&error, self.0.port)),
         }
     }
 }

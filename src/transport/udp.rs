@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::coop::poll_proceed;
 
 use super::datagrams::Datagrams;
-use super::socket::{Family, reachable, resolve, with_zone};
+use super::socket::{Family, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
@@ -299,15 +299,7 @@ impl Binder for UdpServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         match self.open() {
             Ok(bound) => Ok(Box::new(bound)),
-            Err(error) => {
-                let privileged = error.kind() == io::ErrorKind::PermissionDenied && self.port < 1024;
-                let error = Error::io(Status::Bind, &error);
-                Err(if privileged {
-                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
-                } else {
-                    error
-                })
-            }
+            Err(error) => Err(not_bound(&error, self.port)),
         }
     }
 }
