@@ -5,6 +5,14 @@
 //! 1239 are replaced by free ones of as many digits. A line that ends in ` &` and starts a server waits until clients can
 //! come. A block of a tool that is not installed is skipped, unless `NETKIT_INTEROP=required`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test states its expectations by panicking, and tells what it skips"
+)]
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
@@ -16,6 +24,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netkit::protocol::PROTOCOLS;
+use netkit::transport::TRANSPORTS;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 const README: &str = include_str!("../README.md");
@@ -54,6 +64,30 @@ fn the_main_job_and_the_tests_stand_first() {
     let blocks = blocks(README).unwrap();
     assert_eq!(blocks[0].text, "cargo run --release -- serve echo tcp:1234\n");
     assert_eq!(blocks[1].text, "cargo test\n");
+}
+
+#[test]
+fn the_tables_are_those_of_the_program() {
+    for transport in TRANSPORTS {
+        let row = row(transport.name);
+        for (cell, verb) in [(row[1], "connect"), (row[2], "serve")] {
+            let usage = cell.trim_matches('`');
+            assert!(usage.starts_with(transport.name), "{usage}");
+            assert!(
+                help(verb).contains(&format!(" {usage} ")),
+                "netkit {verb} --help does not say {usage}"
+            );
+        }
+    }
+    for protocol in PROTOCOLS {
+        let row = row(protocol.name);
+        assert!(
+            row[1].starts_with(protocol.summary),
+            "{} is not: {}",
+            protocol.name,
+            protocol.summary
+        );
+    }
 }
 
 #[test]
@@ -129,6 +163,24 @@ fn a_port_is_the_same_in_a_whole_block_and_as_long() {
     assert!(text.ends_with(", 12345 x1234"), "{text}");
 }
 
+/// The cells of the row that begins with this name.
+fn row(name: &str) -> Vec<&'static str> {
+    let start = format!("| `{name}` |");
+    let row = README.lines().find(|line| line.starts_with(&start));
+    let row = row.unwrap_or_else(|| panic!("README.md has no row for {name}"));
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// The long help of a verb, each blank or line end one space.
+fn help(verb: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_netkit"))
+        .args([verb, "--help"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A `sh` block: the line where it begins, and what stands in it.
 struct Block {
     line: usize,
@@ -189,7 +241,10 @@ fn run(block: &str, limit: Duration) -> Result<(), String> {
     let script = script(&block)?;
     let directory = tempfile::tempdir().unwrap();
     let (output, status) = bash(&script, directory.path(), limit);
-    let told = format!("\n--- script\n{script}--- output\n{output}---");
+    let told = format!(
+        "\n--- script\n{}--- output\n{output}---",
+        &script[PRELUDE.len()..]
+    );
     match status {
         None => return Err(format!("still running after {limit:?}{told}")),
         Some(status) if !status.success() => return Err(format!("{status}{told}")),
@@ -302,7 +357,7 @@ fn bash(script: &str, directory: &Path, limit: Duration) -> (String, Option<Exit
         status = shell.try_wait().unwrap();
         thread::sleep(Duration::from_millis(5));
     }
-    // A member of the group that lives on keeps the group's number taken, so this hits no stranger.
+    // Whatever is left of the group; if nothing is, nothing is hit.
     let _ = kill_process_group(Pid::from_child(&shell), Signal::KILL);
     let _ = shell.wait();
     (String::from_utf8_lossy(&written).into_owned(), status)
