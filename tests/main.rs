@@ -18,6 +18,7 @@ mod floors;
 mod generated;
 mod interop;
 mod listen;
+mod readme;
 mod ready;
 mod serve;
 mod tables;

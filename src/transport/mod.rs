@@ -11,6 +11,7 @@ pub mod stdio;
 mod fd;
 mod lock;
 mod race;
+mod systemd;
 mod tcp;
 mod udp;
 mod unix;
@@ -34,6 +35,7 @@ pub static TRANSPORTS: &[&Transport] = &[
     &udp::UDP6,
     &stdio::STDIO,
     &fd::FD,
+    &systemd::SYSTEMD,
 ];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
