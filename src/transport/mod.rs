@@ -14,6 +14,7 @@ mod race;
 mod tcp;
 mod udp;
 mod unix;
+mod waiting;
 
 use std::fmt;
 use std::io;
