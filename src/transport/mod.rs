@@ -15,6 +15,7 @@ mod systemd;
 mod tcp;
 mod udp;
 mod unix;
+mod waiting;
 
 use std::fmt;
 use std::io;
