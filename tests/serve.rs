@@ -2,8 +2,10 @@
 //! Absent: telling that it is ready, and running out of descriptors.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
@@ -12,7 +14,7 @@ use crate::harness::peer::{
     Wire, ask, assert_echo, assert_gone, assert_silent, await_refusal, dial, dial_endpoint, noise, read,
     read_all, reset, undisturbed,
 };
-use crate::harness::{A_MOMENT, PATIENCE, Run, address, connect, netkit, serve};
+use crate::harness::{A_MOMENT, PATIENCE, Run, address, connect, netkit, netkit_after, serve};
 
 /// A server endpoint of each kind that carries streams. `DIR` is a directory of the test's own.
 const STREAMS: &[&str] = &[
@@ -348,6 +350,75 @@ fn a_bad_string_among_good_ones_is_a_usage_error_before_anything_is_bound() {
         .run()
         .status(2);
     assert!(!outcome.stderr.contains("listening on"), "{}", outcome.stderr);
+}
+
+/// A server that is started with this listening socket as descriptor 3, as a service manager does it.
+fn passed_a_socket(listening: OwnedFd, environment: &str, endpoint: &str) -> Run {
+    let before = format!("exec 3<&0 </dev/null\nexport LISTEN_PID=$$ {environment}");
+    let server = netkit_after(&before, "", ["serve", "echo", endpoint])
+        .stdin(listening)
+        .start();
+    server.endpoint();
+    server
+}
+
+#[test]
+fn a_socket_that_the_service_manager_bound_is_served() {
+    for (environment, endpoint) in [
+        ("LISTEN_FDS=1", "systemd:INET:0"),
+        ("LISTEN_FDS=1 LISTEN_FDNAMES=web", "systemd:INET:name=web"),
+        ("LISTEN_FDS=1 LISTEN_FDNAMES=web", "systemd:INET:index=0"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = passed_a_socket(listener.into(), environment, endpoint);
+        assert_eq!(server.endpoint(), format!("tcp:{address}"));
+        assert_eq!(ask(address, b"activated"), b"activated");
+        server.stop().status(0);
+    }
+}
+
+#[test]
+fn a_socket_that_is_not_ours_is_not_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    for endpoint in ["systemd:UNIX:0", "fd:3"] {
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = passed_a_socket(listener.into(), "LISTEN_FDS=1", endpoint);
+        let mut wire = dial_endpoint(&server.endpoint());
+        wire.write_all(b"activated").unwrap();
+        wire.end();
+        assert_eq!(read_all(&mut wire), b"activated");
+        server.stop().status(0);
+        assert!(path.exists(), "{endpoint} removed the socket of whoever bound it");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_socket_that_was_not_passed_is_status_7() {
+    for (environment, endpoint) in [
+        ("LISTEN_FDS=1", "systemd:INET:1"),
+        ("LISTEN_FDS=1", "systemd:UNIX:0"),
+        ("LISTEN_FDS=1 LISTEN_FDNAMES=web", "systemd:INET:name=mail"),
+        ("LISTEN_PID=1 LISTEN_FDS=1", "systemd:INET:0"),
+        ("LISTEN_FDS=", "systemd:INET:0"),
+        ("LISTEN_FDS=1", "fd:9"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let before = format!("exec 3<&0 </dev/null\nexport LISTEN_PID=$$ {environment}");
+        let outcome = netkit_after(&before, "", ["serve", "echo", endpoint])
+            .stdin(OwnedFd::from(listener))
+            .run();
+        let outcome = outcome.status(7);
+        assert!(
+            outcome
+                .stderr
+                .starts_with(&format!("error: could not bind {endpoint}: ")),
+            "{}",
+            outcome.stderr
+        );
+    }
 }
 
 // Limits
