@@ -1,590 +1,440 @@
-//! The commands of the README, run as a reader would run them: what stands there works, and says what stands there.
-//! Absent: what the examples are about. `CONTRIBUTING.md` says how an example has to be written.
+//! Runs every `sh` block of README.md as a newcomer would, each in a directory of its own.
+//!
+//! What a block prints stands in it as `# prints: LINE` comments: those lines come in that order in what the block
+//! writes to standard output and standard error together, others may stand between, and `...` is any text. Ports 1230 to
+//! 1239 are replaced by free ones of as many digits. A line that ends in ` &` and starts a server waits until clients can
+//! come. A block of a tool that is not installed is skipped, unless `NETKIT_INTEROP=required`.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test states its expectations by panicking, and tells what it skips"
+)]
+
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use netkit::endpoint::{Args, Role, Spec, usage};
-use netkit::error::Status;
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::TRANSPORTS;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long any command may take: far more than a slow, busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const README: &str = include_str!("../README.md");
+/// How long a block may take, processes that it leaves behind included.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Tools that need not be there.
+const PEERS: &[&str] = &["nc", "ncat", "socat", "telnet"];
 
-/// Between two looks at what a command in the background has done.
-const GLANCE: Duration = Duration::from_millis(5);
-
-/// The ports that examples use; each session has others in their place.
-const PORTS: std::ops::RangeInclusive<u16> = 1234..=1239;
-
-/// Programs that a machine may lack.
-const PEERS: &[&str] = &["nc", "ncat", "socat", "telnet", "openssl", "curl", "python3"];
-
-/// What a line of an example says in place of what varies.
-const ANYTHING: &str = "...";
+/// What the shell knows before a block begins.
+const PRELUDE: &str = r#"set -e
+await_file() { # FILE, made by the process $!
+    until [ -s "$1" ]; do
+        kill -0 "$!" 2>/dev/null || { wait "$!"; echo "ended before it was ready"; exit 1; }
+        sleep 0.02
+    done
+}
+await_port() { # PORT, on which the process $! listens
+    [ -r /proc/net/tcp ] || { sleep 1; return; }
+    until grep -Eqi ":$(printf %04X "$1") 0+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null; do
+        kill -0 "$!" 2>/dev/null || { wait "$!"; echo "ended before it listened"; exit 1; }
+        sleep 0.02
+    done
+}
+"#;
 
 #[test]
-fn the_readme_holds_what_it_promises() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let sessions = sessions(&readme);
-    assert!(
-        sessions.len() >= 10,
-        "only {} sessions were found in the README",
-        sessions.len()
-    );
-    // Side by side, since most of their time is waiting; all are heard before any is judged.
-    let failures: Vec<String> = std::thread::scope(|scope| {
-        let running: Vec<_> = sessions
-            .iter()
-            .map(|session| scope.spawn(|| play(session)))
-            .collect();
-        let ended = running.into_iter().map(|session| session.join().unwrap());
-        ended.filter_map(Result::err).collect()
-    });
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+fn every_example_of_the_readme_works() {
+    let required = std::env::var("NETKIT_INTEROP").is_ok_and(|value| value == "required");
+    if let Err(report) = run_all(README, LIMIT, |peer| required || installed(peer)) {
+        panic!("README.md: {report}");
+    }
 }
 
 #[test]
-fn an_example_that_does_not_hold_is_noticed() {
-    let wrong = [
-        ("the output differs", "```console\n$ echo one\ntwo\n```\n"),
-        (
-            "there is more output",
-            "```console\n$ printf 'one\\ntwo\\n'\none\n```\n",
-        ),
-        ("there is less output", "```console\n$ echo one\none\ntwo\n```\n"),
-        (
-            "there is output where none is shown",
-            "```console\n$ echo one\n```\n",
-        ),
-        (
-            "the command fails",
-            "```sh\nnetkit connect tcp:127.0.0.1:1239\n```\n",
-        ),
-        ("another status", "```console\n$ false\n$ echo $?\n2\n```\n"),
-        (
-            "a server that does not start",
-            "```console\n$ netkit serve echo tcp:x &\nlistening on tcp:127.0.0.1:1234\n```\n",
-        ),
-        (
-            "a server says something else",
-            "```console\n$ netkit serve echo tcp:1234 &\nlistening on tcp:127.0.0.2:1234\n```\n",
-        ),
-        (
-            "cargo is given what netkit refuses",
-            "```sh\ncargo run --release -- serve ehco tcp:1234\n```\n",
-        ),
-        (
-            "cargo is asked for something unknown",
-            "```sh\ncargo frobnicate\n```\n",
-        ),
-    ];
-    for (what, text) in wrong {
-        let [session] = &sessions(text)[..] else {
-            panic!("{what}: not one session")
-        };
-        let failure = play(session).expect_err(what);
+fn the_main_job_and_the_tests_stand_first() {
+    let blocks = blocks(README).unwrap();
+    assert_eq!(blocks[0].text, "cargo run --release -- serve echo tcp:1234\n");
+    assert_eq!(blocks[1].text, "cargo test\n");
+}
+
+#[test]
+fn the_tables_are_those_of_the_program() {
+    for transport in TRANSPORTS {
+        let row = row(transport.name);
+        for (cell, verb) in [(row[1], "connect"), (row[2], "serve")] {
+            let usage = cell.trim_matches('`');
+            assert!(usage.starts_with(transport.name), "{usage}");
+            assert!(
+                help(verb).contains(&format!(" {usage} ")),
+                "netkit {verb} --help does not say {usage}"
+            );
+        }
+    }
+    for protocol in PROTOCOLS {
+        let row = row(protocol.name);
         assert!(
-            failure.contains("line 2") || failure.contains("line 3"),
-            "{what}: {failure}"
+            row[1].starts_with(protocol.summary),
+            "{} is not: {}",
+            protocol.name,
+            protocol.summary
         );
     }
 }
 
 #[test]
-fn an_example_that_holds_passes() {
-    let right = "# A\n```console\n$ echo a 1234; echo b; echo c\na 1234\n...\n$ printf 'x 17 y\\n'\nx ... y\n$ false\n$ echo $?\n1\n```\n\
-                 text\n```sh\necho \\\n  two lines   # and a comment\n```\n# B\n```text\n$ false\n```\n";
-    let [session] = &sessions(right)[..] else {
-        panic!("not one session")
-    };
-    assert_eq!(session.steps.len(), 5);
-    play(session).unwrap();
+fn what_the_readme_gets_wrong_is_found() {
+    let wrong = [
+        ("no blocks", "# A title\n\nText.\n", "no examples"),
+        ("no end", "```sh\ntrue\n", "line 1: the block has no end"),
+        (
+            "another fence",
+            "```console\n$ true\n```\n",
+            "line 1: write ```sh",
+        ),
+        ("a status", "\n```sh\nfalse\n```\n", "line 2: exit status: 1"),
+        (
+            "a wrong line",
+            "```sh\necho a\n# prints: b\n```\n",
+            "line 1: never printed: b",
+        ),
+        (
+            "a wrong order",
+            "```sh\necho a; echo b\n# prints: b\n# prints: a\n```\n",
+            "never printed: a",
+        ),
+        (
+            "a part of a line",
+            "```sh\necho abc\n# prints: ab\n```\n",
+            "never printed: ab",
+        ),
+        (
+            "a verb",
+            "```sh\ncargo run --release -- server echo tcp:1234\n```\n",
+            "exit status: 2",
+        ),
+        (
+            "an endpoint",
+            "```sh\ncargo run --release -- serve echo tpc:1234\n```\n",
+            "exit status: 2",
+        ),
+        ("cargo", "```sh\ncargo bench\n```\n", "cargo bench"),
+        (
+            "a server that fails",
+            "```sh\nnetkit serve echo tcp:x &\n```\n",
+            "exit status: 2",
+        ),
+        (
+            "a server that stays",
+            "```sh\nnetkit serve echo tcp:1234 &\n```\n",
+            "still running",
+        ),
+        ("a hang", "```sh\nsleep 60\n```\n", "still running"),
+    ];
+    for (what, readme, expected) in wrong {
+        let report = run_all(readme, Duration::from_secs(3), |_| true).expect_err(what);
+        assert!(report.contains(expected), "{what}: {report}");
+    }
 }
 
 #[test]
-fn the_tables_of_the_readme_are_those_of_the_program() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let has = |row: &str| assert!(readme.contains(row), "the README lacks {row}");
-    for transport in TRANSPORTS {
-        has(&format!("`{}`", transport.name));
-        let client = transport.client.as_ref().map(|client| client.params);
-        let server = transport.server.as_ref().map(|server| server.params);
-        for params in [client, server].into_iter().flatten() {
-            // A type that is another's on one family of addresses is written the same way.
-            has(&format!(
-                "`{}`",
-                usage(transport.name.trim_end_matches(['4', '6']), params)
-            ));
-            for param in params.iter().filter(|param| !param.positional) {
-                has(&format!("`{}", param.name));
-            }
-        }
-    }
-    for protocol in PROTOCOLS {
-        let settings = Args::read(&Spec::new(protocol.name), Role::Server, protocol.settings).unwrap();
-        let on_udp = (protocol.service)(&settings).unwrap().respond.is_some();
-        let row = format!("| `{}` | {}", protocol.name, protocol.summary);
-        let row = readme
-            .lines()
-            .find(|line| line.starts_with(&row))
-            .unwrap_or_else(|| panic!("no row {row}"));
-        assert_eq!(row.ends_with("| yes |"), on_udp, "{row}");
-        for setting in protocol.settings {
-            assert!(row.contains(&format!("`--{} ", setting.name)), "{row}");
-        }
-    }
-    for status in Status::ALL {
-        has(&format!("\n| {} | {} |\n", status.code(), status.meaning()));
-    }
+fn what_is_right_passes() {
+    let readme = "```sh\necho a; echo 'b c'; echo '  ^'\n# prints: a\n# prints: b...\n# prints:   ^\n```\n\
+                  ```sh\ncargo run --release -- serve echo tcp:1234\ncargo test\n```\n\
+                  ```sh\nno-such-thing | nc localhost 1\n```\n";
+    run_all(readme, LIMIT, |_| false).unwrap();
 }
 
-/// The examples under one heading: they share a directory, a shell and what runs in its background.
-#[derive(Debug)]
-struct Session {
-    heading: String,
-    steps: Vec<Step>,
+#[test]
+fn a_port_is_the_same_in_a_whole_block_and_as_long() {
+    let text = with_free_ports("a:1234 b:1235 # prints: 1234, 12345 x1234");
+    let parts: Vec<&str> = text.split([':', ' ', ',']).collect();
+    assert_eq!(parts[1], parts[7]);
+    assert_ne!(parts[1], parts[3]);
+    assert_eq!(parts[1].len(), 4);
+    assert!(text.ends_with(", 12345 x1234"), "{text}");
 }
 
-/// One command, and what it is to say.
-#[derive(Debug)]
-struct Step {
+/// The cells of the row that begins with this name.
+fn row(name: &str) -> Vec<&'static str> {
+    let start = format!("| `{name}` |");
+    let row = README.lines().find(|line| line.starts_with(&start));
+    let row = row.unwrap_or_else(|| panic!("README.md has no row for {name}"));
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// The long help of a verb, each blank or line end one space.
+fn help(verb: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_netkit"))
+        .args([verb, "--help"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A `sh` block: the line where it begins, and what stands in it.
+struct Block {
     line: usize,
-    command: String,
-    /// `None`: the example does not show it.
-    output: Option<Vec<String>>,
+    text: String,
 }
 
-impl Step {
-    fn is_background(&self) -> bool {
-        self.command.ends_with('&') && !self.command.ends_with("&&")
-    }
-
-    /// `echo $?` after a command says what it ended with: then it may have failed.
-    fn asks_for_the_status(&self) -> bool {
-        self.command == "echo $?"
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Cuts a page at its headings and takes the examples: in a `console` block what follows `$ ` is typed and the rest is
-/// said, in an `sh` block every line is typed.
-fn sessions(page: &str) -> Vec<Session> {
-    let mut sessions = vec![Session {
-        heading: String::new(),
-        steps: Vec::new(),
-    }];
-    let mut block = "";
-    let mut inside = false;
-    for (index, line) in page.lines().enumerate() {
-        let number = index + 1;
-        if let Some(language) = line.strip_prefix("```") {
-            inside = !inside;
-            block = if inside { language } else { "" };
+/// The `sh` blocks, in order.
+fn blocks(markdown: &str) -> Result<Vec<Block>, String> {
+    let mut blocks = Vec::new();
+    let mut lines = markdown.lines().zip(1..);
+    while let Some((line, number)) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else {
             continue;
-        }
-        if !inside {
-            if line.starts_with('#') {
-                let heading = line.trim_start_matches('#').trim().to_owned();
-                sessions.push(Session {
-                    heading,
-                    steps: Vec::new(),
-                });
+        };
+        let mut text = String::new();
+        loop {
+            match lines.next() {
+                Some(("```", _)) => break,
+                Some((line, _)) => text.extend([line, "\n"]),
+                None => return Err(format!("line {number}: the block has no end")),
             }
-            continue;
         }
-        let steps = &mut sessions.last_mut().unwrap().steps;
-        match (block, steps.last_mut()) {
-            ("sh", Some(step)) if step.command.ends_with('\\') => {
-                step.command.pop();
-                step.command.push_str(line);
-            }
-            ("sh", _) if line.trim().is_empty() => {}
-            ("sh", _) => steps.push(Step {
-                line: number,
-                command: line.to_owned(),
-                output: None,
-            }),
-            ("console", last) => match (line.strip_prefix("$ "), last) {
-                (Some(command), _) => {
-                    steps.push(Step {
-                        line: number,
-                        command: command.to_owned(),
-                        output: Some(Vec::new()),
-                    });
-                }
-                (
-                    None,
-                    Some(Step {
-                        output: Some(output), ..
-                    }),
-                ) => output.push(line.to_owned()),
-                (None, _) => panic!("line {number}: output before any command"),
-            },
+        match language {
+            "sh" => blocks.push(Block { line: number, text }),
+            // Commands that nobody runs would go stale.
+            "" | "bash" | "shell" | "console" => return Err(format!("line {number}: write ```sh")),
             _ => {}
         }
     }
-    for step in sessions.iter_mut().flat_map(|session| &mut session.steps) {
-        // A comment is a reader's business, and hides the `&` at the end.
-        if let Some((command, _comment)) = step.command.split_once("  #") {
-            step.command = command.to_owned();
-        }
-        step.command = step.command.trim_end().to_owned();
+    if blocks.is_empty() {
+        return Err("no examples".to_owned());
     }
-    sessions.retain(|session| !session.steps.is_empty());
-    sessions
+    Ok(blocks)
 }
 
-/// Plays a session to its end. What does not hold is told with the place in the page.
-fn play(session: &Session) -> Result<(), String> {
+/// Runs every block whose peers are `there`; says what went wrong in each.
+fn run_all(markdown: &str, limit: Duration, there: impl Fn(&str) -> bool) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    for block in blocks(markdown)? {
+        if let Some(peer) = peers(&block.text).find(|peer| !there(peer)) {
+            eprintln!("README.md, line {}: skipped, no {peer} here", block.line);
+            continue;
+        }
+        if let Err(why) = run(&block.text, limit) {
+            wrong.push(format!("line {}: {why}", block.line));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+/// Runs a block and compares what it prints.
+fn run(block: &str, limit: Duration) -> Result<(), String> {
+    let block = with_free_ports(block);
+    let script = script(&block)?;
     let directory = tempfile::tempdir().unwrap();
-    let mut shell = Shell::start(directory.path());
-    let ports: Vec<_> = PORTS
-        .map(|port| (port.to_string(), free_port().to_string()))
-        .collect();
-    for (index, step) in session.steps.iter().enumerate() {
-        let failed = |what: &str| {
-            format!(
-                "README.md, line {}, under \"{}\": {what}\n  $ {}",
-                step.line, session.heading, step.command
-            )
-        };
-        let Some(command) = as_run(&step.command).map_err(|what| failed(&what))? else {
-            continue;
-        };
-        if let Some(peer) = missing_peer(&command) {
-            let required = std::env::var_os("NETKIT_INTEROP").is_some_and(|value| value == "required");
-            if required {
-                return Err(failed(&format!("{peer} is not installed")));
-            }
-            let how_much = if step.is_background() {
-                "this and the rest of the session"
-            } else {
-                "this"
-            };
-            eprintln!(
-                "{}",
-                failed(&format!("{peer} is not installed: {how_much} is skipped"))
-            );
-            if step.is_background() {
-                return Ok(());
-            }
-            continue;
-        }
-        let there = |text: &str| replaced(text, ports.iter().map(|(shown, real)| (&**shown, &**real)));
-        let back = |text: &str| replaced(text, ports.iter().map(|(shown, real)| (&**real, &**shown)));
-        let command = there(&command);
-        if command.ends_with('&') {
-            let expected = step.output.as_deref().unwrap_or_default();
-            shell
-                .start_in_background(&command, expected, back)
-                .map_err(|what| failed(&what))?;
-            continue;
-        }
-        let (status, said) = shell.run(&command).map_err(|what| failed(&what))?;
-        let said = back(&said);
-        let asked = session
-            .steps
-            .get(index + 1)
-            .is_some_and(Step::asks_for_the_status);
-        if status != 0 && !asked {
-            return Err(failed(&format!("it ends with status {status} and says\n{said}")));
-        }
-        if let Some(expected) = &step.output
-            && !matches(expected, &lines(&said))
-        {
-            return Err(failed(&format!(
-                "it is to say\n{}\nand says\n{said}",
-                expected.join("\n")
-            )));
+    let (output, status) = bash(&script, directory.path(), limit);
+    let told = format!(
+        "\n--- script\n{}--- output\n{output}---",
+        &script[PRELUDE.len()..]
+    );
+    match status {
+        None => return Err(format!("still running after {limit:?}{told}")),
+        Some(status) if !status.success() => return Err(format!("{status}{told}")),
+        Some(_) => {}
+    }
+    let mut printed = output.lines().map(|line| line.trim_end_matches([' ', '\r']));
+    for expected in block.lines().filter_map(|line| line.strip_prefix("# prints: ")) {
+        if !printed.any(|line| matches(expected, line)) {
+            return Err(format!("never printed: {expected}{told}"));
         }
     }
     Ok(())
 }
 
-/// What is run for what stands there; `None`: nothing, its shape is all that can be checked here.
-fn as_run(command: &str) -> Result<Option<String>, String> {
-    let Some(arguments) = command.strip_prefix("cargo ") else {
-        return Ok(Some(command.to_owned()));
+/// The block as bash runs it: cargo's lines as the built binary's, and a wait after each server.
+fn script(block: &str) -> Result<String, String> {
+    let mut script = PRELUDE.to_owned();
+    for (line, number) in block.lines().zip(1..) {
+        if line.starts_with("# prints: ") || matches!(line, "cargo test" | "cargo install --path .") {
+            continue;
+        }
+        if let Some(arguments) = line.strip_prefix("cargo run --release -- ") {
+            let (server, ready) = with_ready_file(&format!("netkit {arguments} &"), number);
+            script.push_str(&match ready {
+                Some(ready) => format!("{server}\nawait_file {ready}\nkill $!\nwait $!\n"),
+                None => format!("netkit {arguments}\n"),
+            });
+        } else if line.starts_with("cargo ") {
+            return Err(format!("the test knows no `{line}`"));
+        } else if line.ends_with(" &") {
+            let (line, ready) = with_ready_file(line, number);
+            script.push_str(&format!("{line}\n"));
+            if let Some(ready) = ready {
+                script.push_str(&format!("await_file {ready}\n"));
+            } else if !line.starts_with("netkit ") {
+                for port in line
+                    .split(|c: char| !c.is_ascii_digit())
+                    .filter(|word| word.len() == 4)
+                {
+                    script.push_str(&format!("await_port {port}\n"));
+                }
+            }
+        } else {
+            script.push_str(&format!("{line}\n"));
+        }
+    }
+    Ok(script)
+}
+
+/// A server of ours told to say when it is ready, and the file where it does, unless the example itself looks after that.
+fn with_ready_file(line: &str, number: usize) -> (String, Option<String>) {
+    let ready = format!(".ready-{number}");
+    for verb in ["netkit serve ", "netkit listen "] {
+        if let Some(rest) = line.strip_prefix(verb)
+            && !rest.contains("--ready-file")
+        {
+            return (format!("{verb}--ready-file {ready} {rest}"), Some(ready));
+        }
+    }
+    (line.to_owned(), None)
+}
+
+/// Runs a script in a process group of its own: all that it and its children wrote, and its status if all of them came
+/// to an end in time. None of the group lives on.
+fn bash(script: &str, directory: &Path, limit: Duration) -> (String, Option<ExitStatus>) {
+    let end = Instant::now() + limit;
+    let binaries = Path::new(env!("CARGO_BIN_EXE_netkit")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(
+        [binaries.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&path)),
+    );
+    let (mut output, writer) = std::io::pipe().unwrap();
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script])
+        .current_dir(directory)
+        .env("PATH", path.unwrap())
+        .env("HOME", directory)
+        .env("LC_ALL", "C")
+        .env_remove("BASH_ENV")
+        .env_remove("NOTIFY_SOCKET")
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .process_group(0);
+    let mut shell = command.spawn().expect("bash starts");
+    // The command holds the writing end, too; the output ends once nobody does.
+    drop(command);
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut part = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut part) {
+            if sender.send(part[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut written = Vec::new();
+    let ended = loop {
+        match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(part) => written.extend(part),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break true,
+            Err(mpsc::RecvTimeoutError::Timeout) => break false,
+        }
     };
-    if let Some(ours) = arguments.strip_prefix("run --release -- ") {
-        // It stays in the foreground there, and must not here.
-        return Ok(Some(format!("netkit {ours} &")));
+    let mut status = None;
+    while ended && status.is_none() && Instant::now() < end {
+        status = shell.try_wait().unwrap();
+        thread::sleep(Duration::from_millis(5));
     }
-    match arguments {
-        "test" | "install --path . --locked" | "doc --open" => Ok(None),
-        _ => Err("it is not known how to check this".to_owned()),
-    }
+    // Whatever is left of the group; if nothing is, nothing is hit.
+    let _ = kill_process_group(Pid::from_child(&shell), Signal::KILL);
+    let _ = shell.wait();
+    (String::from_utf8_lossy(&written).into_owned(), status)
 }
 
-/// The first program of a command that this machine does not have.
-fn missing_peer(command: &str) -> Option<&'static str> {
-    let words: BTreeSet<&str> = command
-        .split(|c: char| c.is_whitespace() || "|;&()".contains(c))
-        .collect();
-    PEERS
-        .iter()
-        .copied()
-        .find(|peer| words.contains(peer) && !is_installed(peer))
-}
-
-fn is_installed(peer: &str) -> bool {
-    // Netcats differ in their flags; the examples are for OpenBSD's.
-    let flag = if peer == "nc" { "-h" } else { "--version" };
-    let Ok(output) = Command::new(peer).arg(flag).stdin(Stdio::null()).output() else {
+/// Whether a line is what was expected; `...` stands for any text.
+fn matches(expected: &str, line: &str) -> bool {
+    let Some((start, rest)) = expected.split_once("...") else {
+        return expected == line;
+    };
+    let Some(mut line) = line.strip_prefix(start) else {
         return false;
     };
-    peer != "nc" || String::from_utf8_lossy(&output.stderr).contains("OpenBSD")
+    let mut parts: Vec<&str> = rest.split("...").collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some((_, after)) = line.split_once(part) else {
+            return false;
+        };
+        line = after;
+    }
+    line.ends_with(last)
 }
 
-/// A port that is free on TCP and UDP, given to nobody else by this process. It has four digits as those it stands in
-/// for, and lies below the ports that the system gives out by itself.
-fn free_port() -> u16 {
+/// The tools of others that a block calls.
+fn peers(block: &str) -> impl Iterator<Item = &'static str> {
+    let words: Vec<&str> = block
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| line.split([' ', '(', ')', ';', '|']))
+        .collect();
+    PEERS.iter().copied().filter(move |peer| words.contains(peer))
+}
+
+/// Whether there is such a tool; for `nc`, the one that the examples mean.
+fn installed(peer: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).any(|directory| directory.join(peer).is_file());
+    there
+        && (peer != "nc"
+            || Command::new("nc")
+                .arg("-h")
+                .stdin(Stdio::null())
+                .output()
+                .is_ok_and(|help| {
+                    String::from_utf8_lossy(&[help.stdout, help.stderr].concat()).contains("OpenBSD")
+                }))
+}
+
+/// The text with 1230 to 1239, where they are whole words, replaced by free ports.
+fn with_free_ports(text: &str) -> String {
+    let mut ports = BTreeMap::new();
+    let mut result = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let number = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if number.len() == 4 && number.starts_with("123") && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            let port = ports.entry(number).or_insert_with(free_port);
+            result.extend([port.as_str(), &word[number.len()..]]);
+        } else {
+            result.push_str(word);
+        }
+    }
+    result
+}
+
+/// A port of four digits that nobody has, on TCP and UDP. Below the range that the system picks from, so no other test
+/// gets it by chance.
+fn free_port() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u16 = 2000;
-    const COUNT: u16 = 7500;
-    let start = (std::process::id() * 97 % u32::from(COUNT)) as u16;
-    for _ in 0..COUNT {
-        let port = FIRST + (start + NEXT.fetch_add(1, Relaxed)) % COUNT;
+    let start = std::process::id() * 13 % 7000;
+    for _ in 0..7000 {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(2000 + (start + step) % 7000).unwrap();
         if TcpListener::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port)).is_ok() {
-            return port;
+            return port.to_string();
         }
     }
-    panic!("no port is free");
-}
-
-/// `text` with whole numbers exchanged.
-fn replaced<'a>(text: &str, numbers: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        let end = rest[at..]
-            .find(|c: char| !c.is_ascii_digit())
-            .map_or(rest.len(), |length| at + length);
-        let number = &rest[at..end];
-        let new = numbers
-            .clone()
-            .find(|(old, _)| *old == number)
-            .map_or(number, |(_, new)| new);
-        result.push_str(&rest[..at]);
-        result.push_str(new);
-        rest = &rest[end..];
-    }
-    result + rest
-}
-
-fn lines(said: &str) -> Vec<&str> {
-    said.lines().map(|line| line.trim_end_matches('\r')).collect()
-}
-
-/// Whether lines are as they were expected; a line that is nothing but `...` stands for any number of them.
-fn matches(expected: &[String], said: &[&str]) -> bool {
-    match expected.split_first() {
-        None => said.is_empty(),
-        Some((first, rest)) if first == ANYTHING => {
-            (0..=said.len()).any(|skipped| matches(rest, &said[skipped..]))
-        }
-        Some((first, rest)) => said
-            .split_first()
-            .is_some_and(|(line, more)| fits(first, line) && matches(rest, more)),
-    }
-}
-
-/// Whether a line is as expected; `...` within it stands for any text.
-fn fits(expected: &str, line: &str) -> bool {
-    match expected.split_once(ANYTHING) {
-        None => expected == line,
-        Some((before, after)) => {
-            expected == line
-                || line.strip_prefix(before).is_some_and(|rest| {
-                    (0..=rest.len()).any(|at| rest.is_char_boundary(at) && fits(after, &rest[at..]))
-                })
-        }
-    }
-}
-
-/// A shell of the reader's kind, fed line by line. It and all that it started end with the value.
-struct Shell {
-    child: Child,
-    group: Pid,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    directory: PathBuf,
-    said: u32,
-}
-
-/// Takes a command and a file for what it says; answers with the status and the process in the background. `$?`, `$!`,
-/// variables and jobs are kept from one command to the next.
-const READER: &str = r#"
-status=0
-while IFS= read -r -d '' command && IFS= read -r -d '' said; do
-    (exit "$status")
-    eval "$command" </dev/null >"$said" 2>&1
-    status=$?
-    printf '%s %s\n' "$status" "${!:-0}"
-done
-"#;
-
-impl Shell {
-    fn start(directory: &Path) -> Self {
-        let (programs, work, said) = (
-            directory.join("bin"),
-            directory.join("work"),
-            directory.join("said"),
-        );
-        for directory in [&programs, &work, &said] {
-            fs::create_dir(directory).unwrap();
-        }
-        symlink(env!("CARGO_BIN_EXE_netkit"), programs.join("netkit")).unwrap();
-        let mut path = vec![programs];
-        path.extend(std::env::split_paths(
-            &std::env::var_os("PATH").unwrap_or_default(),
-        ));
-        let mut command = Command::new("bash");
-        command
-            .args(["--norc", "--noprofile", "-c", READER])
-            .current_dir(&work)
-            .env("PATH", std::env::join_paths(path).unwrap())
-            .env("HOME", &work)
-            .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0);
-        let mut child = command.spawn().expect("the examples are for bash");
-        Shell {
-            group: Pid::from_child(&child),
-            commands: child.stdin.take().unwrap(),
-            answers: BufReader::new(child.stdout.take().unwrap()),
-            child,
-            directory: said,
-            said: 0,
-        }
-    }
-
-    /// Runs a command to its end: its status, and all that it said.
-    fn run(&mut self, command: &str) -> Result<(i32, String), String> {
-        let (status, _, said) = self.give(command)?;
-        Ok((status, read(&said)))
-    }
-
-    /// Starts a command in the background and waits until it has said what is expected; where that is nothing, until
-    /// the ports in it are bound, or it has nothing to bind.
-    fn start_in_background(
-        &mut self,
-        command: &str,
-        expected: &[String],
-        back: impl Fn(&str) -> String,
-    ) -> Result<(), String> {
-        let (_, process, said) = self.give(command)?;
-        let ports = ports_in(command);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // Looked at before what it said, so that what it said last is not missed.
-            let ended = has_ended(process);
-            let text = back(&read(&said));
-            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            let said = lines(whole);
-            let wrong = expected
-                .iter()
-                .zip(&said)
-                .any(|(expected, line)| !fits(expected, line));
-            let enough = !wrong && said.len() >= expected.len();
-            if enough && (!expected.is_empty() || ports.iter().all(|port| is_bound(port))) {
-                return if ended {
-                    Err(format!("it has ended, and said\n{text}"))
-                } else {
-                    Ok(())
-                };
-            }
-            if wrong || ended || Instant::now() > deadline {
-                return Err(format!("it is to say\n{}\nand says\n{text}", expected.join("\n")));
-            }
-            std::thread::sleep(GLANCE);
-        }
-    }
-
-    fn give(&mut self, command: &str) -> Result<(i32, u32, PathBuf), String> {
-        self.said += 1;
-        let said = self.directory.join(self.said.to_string());
-        write!(self.commands, "{command}\0{}\0", said.display()).unwrap();
-        // A command that hangs is ended with everything else of the session, and that ends the wait for its answer.
-        let (group, (done, watch)) = (self.group, std::sync::mpsc::channel::<()>());
-        let watchdog = std::thread::spawn(move || {
-            if watch.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-        });
-        let mut answer = String::new();
-        let _ = self.answers.read_line(&mut answer);
-        drop(done);
-        watchdog.join().unwrap();
-        let mut numbers = answer.split_whitespace();
-        match (numbers.next().map(str::parse), numbers.next().map(str::parse)) {
-            (Some(Ok(status)), Some(Ok(process))) => Ok((status, process, said)),
-            _ => Err(format!("it does not end; it says\n{}", read(&said))),
-        }
-    }
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        let _ = kill_process_group(self.group, Signal::KILL);
-        let _ = self.child.wait();
-    }
-}
-
-fn read(said: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(said).unwrap_or_default()).into_owned()
-}
-
-/// Whether a process is gone, or only waited for.
-fn has_ended(process: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
-        return true;
-    };
-    // The state follows the name, which stands in brackets and may hold any.
-    stat.rsplit_once(") ")
-        .is_none_or(|(_, rest)| rest.starts_with('Z'))
-}
-
-/// The numbers of a command that can only be ports: four digits on their own.
-fn ports_in(command: &str) -> Vec<&str> {
-    let numbers = command.split(|c: char| !c.is_ascii_alphanumeric());
-    numbers
-        .filter(|number| number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
-        .collect()
-}
-
-/// Whether a TCP socket listens, or a UDP socket waits, on a port of this machine.
-fn is_bound(port: &str) -> bool {
-    const LISTEN: &str = "0A";
-    const UNCONNECTED: &str = "07";
-    let suffix = format!(":{:04X}", port.parse::<u16>().unwrap_or_default());
-    [
-        ("tcp", LISTEN),
-        ("tcp6", LISTEN),
-        ("udp", UNCONNECTED),
-        ("udp6", UNCONNECTED),
-    ]
-    .iter()
-    .any(|(table, state)| {
-        let table = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
-        table.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            fields.next().is_some_and(|local| local.ends_with(&suffix)) && fields.nth(1) == Some(state)
-        })
-    })
+    panic!("no free port");
 }

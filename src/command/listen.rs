@@ -21,9 +21,28 @@ use netkit::transport::datagrams::Flows;
 use netkit::transport::reading::ServerEndpoint;
 use netkit::transport::{Accept, Listener, Stage};
 
+const NOTES: &str = "\
+Notes:
+  The first connection is wired to standard input and output, as connect does
+  it, and further clients are refused. With --keep-open the next connection
+  follows when one has ended; one that breaks off is a warning in the log.
+
+  SIGINT or SIGTERM: nothing more is accepted, an open connection may go on
+  for the time that --grace gives, and the status is 0. A second signal ends
+  the run at once.
+
+  UDP: the first peer that writes is the connection. It has no end of its own;
+  --half-close-timeout gives it one after the end of standard input.";
+
+const EXAMPLES: &str = "\
+Examples:
+  netkit listen tcp:1234 > received &
+  echo hello | netkit connect tcp:localhost:1234
+  wait %1";
+
 /// Accept on a server endpoint and wire it to stdin/stdout
 #[derive(Debug, Args)]
-#[command(after_long_help = help::endpoints(Role::Server))]
+#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Server)]))]
 pub(crate) struct Listen {
     /// Where to listen, such as tcp:1234 or unix:/run/inbox.sock
     #[arg(value_name = "ENDPOINT", add = complete::server())]
@@ -90,9 +109,17 @@ impl Listen {
                 // Further clients are refused rather than left waiting for nothing.
                 held = None;
             }
+            let conversation = self.converse(&mut console, connection, endpoint);
+            tokio::pin!(conversation);
             let done = tokio::select! {
-                done = self.converse(&mut console, connection, endpoint) => done,
-                () = self.grace_over(&mut stop) => return Ok(Status::Done),
+                done = &mut conversation => done,
+                () = stop.told() => {
+                    held = None;
+                    tokio::select! {
+                        done = conversation => done,
+                        () = self.grace_over(&mut stop) => return Ok(Status::Done),
+                    }
+                }
             };
             match done {
                 Err(error) if self.keep_open => warn!("{error}"),
@@ -127,7 +154,6 @@ impl Listen {
 
     /// Returns when an open conversation has had its time after a stop.
     async fn grace_over(&self, stop: &mut Stop) {
-        stop.told().await;
         tokio::select! {
             () = tokio::time::sleep(self.ready.grace) => warn!("closed the connection that was open when the grace period ended"),
             () = stop.now() => {}

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use tracing::{Level, debug, enabled, warn};
 
 use crate::connection::datagram::LARGEST;
+use crate::connection::tap::hexdump::Hexdump;
+use crate::connection::tap::log::Log;
+use crate::connection::tap::{Direction, Tap};
 use crate::error::reason;
 use crate::protocol::{Answer, Respond};
 use crate::transport::datagrams::{Datagrams, RUN_MESSAGES_MAX, Run, transient};
@@ -27,7 +30,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// What can't be sent is lost and logged; while the socket has no room for answers nothing is received, so that the
 /// kernel's buffer is the only queue.
-pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, once: bool) {
+pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, once: bool, hexdump: bool) {
+    let mut watch = Watch::new(hexdump);
     let mut outbox = Outbox::default();
     let mut answer = Vec::new();
     loop {
@@ -55,6 +59,7 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
             }
             for (index, message) in run.messages().enumerate() {
                 answer.clear();
+                watch.data(run.peer, Direction::Received, message);
                 let reply = match respond.respond(message, &mut answer) {
                     Answer::Nothing => None,
                     Answer::Request => Some(Reply::Received {
@@ -63,6 +68,11 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
                     }),
                     Answer::Text => Some(Reply::Written(&answer)),
                 };
+                match &reply {
+                    Some(Reply::Received { .. }) => watch.data(run.peer, Direction::Sent, message),
+                    Some(Reply::Written(text)) => watch.data(run.peer, Direction::Sent, text),
+                    None => {}
+                }
                 if let Some(reply) = reply
                     && let Some(full) = outbox.add(&mut pending, &run, &reply)
                 {
@@ -77,6 +87,30 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
             }
         }
         outbox.flush(&datagrams, pending.take()).await;
+    }
+}
+
+/// Who looks on. Most of the time nobody does, and then it costs a comparison.
+struct Watch {
+    log: bool,
+    hexdump: Option<Hexdump>,
+}
+
+impl Watch {
+    fn new(hexdump: bool) -> Self {
+        Watch {
+            log: enabled!(Level::TRACE),
+            hexdump: hexdump.then(Hexdump::stderr),
+        }
+    }
+
+    fn data(&mut self, peer: SocketAddr, direction: Direction, message: &[u8]) {
+        if self.log {
+            Log::of(peer.to_string()).data(direction, message);
+        }
+        if let Some(hexdump) = &mut self.hexdump {
+            hexdump.data(direction, message);
+        }
     }
 }
 
@@ -222,7 +256,7 @@ mod tests {
         let datagrams = Datagrams::from_std(UdpSocket::bind(at).unwrap()).unwrap();
         (
             datagrams.local_addr(),
-            tokio::spawn(serve(datagrams, Arc::new(Picky), once)),
+            tokio::spawn(serve(datagrams, Arc::new(Picky), once, false)),
         )
     }
 

@@ -110,9 +110,9 @@ impl Server {
                     let Some(respond) = self.0.service.respond.clone() else {
                         continue;
                     };
-                    let (server, once) = (self.clone(), self.0.limits.once);
+                    let (server, once, hexdump) = (self.clone(), self.0.limits.once, self.0.limits.hexdump);
                     accepting.spawn(async move {
-                        datagrams::serve(socket, respond, once).await;
+                        datagrams::serve(socket, respond, once, hexdump).await;
                         server.0.had_one.store(once, Relaxed);
                     });
                 }

@@ -11,9 +11,11 @@ pub mod stdio;
 mod fd;
 mod lock;
 mod race;
+mod systemd;
 mod tcp;
 mod udp;
 mod unix;
+mod waiting;
 
 use std::fmt;
 use std::io;
@@ -34,6 +36,7 @@ pub static TRANSPORTS: &[&Transport] = &[
     &udp::UDP6,
     &stdio::STDIO,
     &fd::FD,
+    &systemd::SYSTEMD,
 ];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
