@@ -11,6 +11,7 @@ pub mod stdio;
 mod fd;
 mod lock;
 mod race;
+mod socket_file;
 mod systemd;
 mod tcp;
 mod udp;
