@@ -168,7 +168,16 @@ const SOLITARY: &[(&str, &[&str])] = &[
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",
-        &["datagrams", "descriptor", "listening", "lock", "race", "socket"],
+        &[
+            "datagrams",
+            "descriptor",
+            "listening",
+            "lock",
+            "race",
+            "socket",
+            "socket_file",
+            "waiting",
+        ],
     ),
 ];
 
