@@ -3,3 +3,4 @@
 
 pub mod crlf;
 pub mod idle;
+pub mod proxy;

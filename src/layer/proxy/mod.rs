@@ -1,0 +1,4 @@
+//! The PROXY protocol: who a client behind a proxy is.
+//! Absent: connections.
+
+pub mod header;
