@@ -52,6 +52,9 @@ pub static HAPROXY: Wrapper = Wrapper {
 /// Room for a header in its usual size; only one that says it is longer gets more.
 const ROOM: usize = 536;
 
+/// Bytes of a value that the log shows.
+const SHOWN: usize = 128;
+
 #[derive(Debug)]
 struct Proxy {
     /// What is sent; both are read.
@@ -137,7 +140,8 @@ fn note(stream: &mut Stream, header: &Header) {
     facts.local = destination;
     debug!(peer = %facts.peer, local = %facts.local, "handed on by the proxy {proxy}");
     for tlv in &header.tlvs {
-        debug!(peer = %facts.peer, kind = tlv.kind, "the proxy says {}", tlv.value.escape_ascii());
+        let (length, shown) = (tlv.value.len(), &tlv.value[..tlv.value.len().min(SHOWN)]);
+        debug!(peer = %facts.peer, kind = tlv.kind, length, "the proxy says {}", shown.escape_ascii());
     }
     // Behind several, the one that is connected to us is the one we know.
     facts.via.get_or_insert(proxy);
