@@ -261,6 +261,34 @@ mod tests {
         assert_eq!(refused(&deep(50_000), Role::Server).0, Kind::TooDeep);
     }
 
+    /// An endpoint with a layer of its own, as TLS has.
+    #[derive(Debug, Default)]
+    struct Layered(Vec<Arc<dyn Layer>>);
+
+    impl Binder for Layered {
+        fn bind(&self) -> Result<Box<dyn Bound>> {
+            Err(Error::new(
+                Status::Bind,
+                format!("{} layers beneath", self.0.len()),
+            ))
+        }
+
+        fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+            self.0.push(Arc::clone(layer));
+            true
+        }
+    }
+
+    #[test]
+    fn an_endpoint_with_layers_takes_the_wrappers_beneath() {
+        let haproxy = crate::layer::WRAPPERS[0];
+        let (outer, inner) = Spec::parse("haproxy:tls:1").unwrap().split_wrapper();
+        let args = Args::read(&outer, Role::Server, &[]).unwrap();
+        let binder = binder(Box::new(Layered::default()), &[(haproxy, args)], &inner.unwrap()).unwrap();
+        let error = binder.bind().err().unwrap();
+        assert_eq!(error.why(), "1 layers beneath");
+    }
+
     #[tokio::test]
     async fn both_ends_of_a_wire() {
         let text = OsStr::new("haproxy:haproxy:tcp:0:interface=127.0.0.1");

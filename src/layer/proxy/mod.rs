@@ -27,7 +27,7 @@ const CLIENT: &[Param] = &[Param::optional(
 /// The table entry.
 pub static HAPROXY: Wrapper = Wrapper {
     name: "haproxy",
-    summary: "a PROXY header first: a client sends it, a server requires it and learns who the client is",
+    summary: "a PROXY header first: a client sends it, a server requires it",
     client: Some(WrapperRole {
         params: CLIENT,
         examples: &[

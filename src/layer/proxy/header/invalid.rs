@@ -10,7 +10,7 @@ macro_rules! reasons {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Invalid {
-            $(#[doc = concat!("It is so that ", $text, ".")] $reason,)*
+            $(#[doc = concat!("Refused because ", $text, ".")] $reason,)*
         }
 
         impl Invalid {
