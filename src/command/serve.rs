@@ -44,7 +44,7 @@ Examples:
 /// Run a built-in protocol on one or more server endpoints
 #[derive(Debug, Args)]
 #[command(after_long_help = help::parts(&[
-    NOTES, EXAMPLES, &help::protocols(), &help::endpoints(Role::Server),
+    NOTES, EXAMPLES, &help::protocols(), &help::endpoints(Role::Server), &help::wrappers(Role::Server),
 ]))]
 pub(crate) struct Serve {
     /// What is said on each connection
@@ -113,7 +113,7 @@ impl Serve {
             once: self.limits.once,
             grace: self.ready.grace,
             hexdump: self.hexdump,
-            ..Limits::default()
+            handshake_timeout: self.limits.handshake.handshake_timeout,
         }
     }
 }
