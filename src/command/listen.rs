@@ -78,7 +78,7 @@ impl Listen {
             host::tell(ready, &bound)?;
             tokio::select! {
                 done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
-                () = host::heed(signals, lever, log) => Ok(Status::Done),
+                () = host::heed(signals, &lever, log) => Ok(Status::Done),
             }
         });
         runtime.shutdown_background();
