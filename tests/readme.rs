@@ -1,4 +1,4 @@
-//! Runs every `sh` block of README.md as a newcomer would, each in a directory of its own.
+//! Runs every `sh` block of README.md as a newcomer would, each in a directory of its own; the examples in the help too.
 //!
 //! What a block prints stands in it as `# prints: LINE` comments: those lines come in that order in what the block
 //! writes to standard output and standard error together, others may stand between, and `...` is any text. Ports 1230 to
@@ -58,6 +58,35 @@ fn every_example_of_the_readme_works() {
     if let Err(report) = run_all(README, LIMIT, |peer| required || installed(peer)) {
         panic!("README.md: {report}");
     }
+}
+
+#[test]
+fn the_examples_of_the_help_and_the_manual_work() {
+    let said = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_netkit"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let top = said(&["--help"]);
+    let (_, verbs) = top.split_once("Commands:\n").unwrap();
+    let verbs = verbs.lines().map_while(|line| line.split_whitespace().next());
+    let mut seen = 0;
+    for verb in verbs.filter(|verb| *verb != "help") {
+        // The manual is made of the same text.
+        let help = said(&[verb, "--help"]);
+        let Some((_, examples)) = help.split_once("Examples:\n") else {
+            continue;
+        };
+        let lines = examples.lines().map_while(|line| line.strip_prefix("  "));
+        let block: String = lines.flat_map(|line| [line, "\n"]).collect();
+        if let Err(why) = run(&block, LIMIT) {
+            panic!("netkit {verb} --help: {why}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 0, "no verb has examples");
 }
 
 #[test]

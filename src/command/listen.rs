@@ -38,9 +38,9 @@ Notes:
 
 const EXAMPLES: &str = "\
 Examples:
-  netkit listen tcp:1234 > received &
+  netkit listen --no-stdin tcp:1234 > received &
   echo hello | netkit connect tcp:localhost:1234
-  wait %1";
+  wait";
 
 /// Accept on a server endpoint and wire it to stdin/stdout
 #[derive(Debug, Args)]
