@@ -69,7 +69,7 @@ impl Listen {
             let why = "standard input and output are our own end of the wire already";
             return Err(Error::new(Status::Usage, why).on("could not listen on stdio"));
         }
-        let ready = host::ready(&self.ready)?;
+        let ready = host::ready(&self.ready, true)?;
         let bound = host::bind(std::slice::from_ref(&endpoint))?;
         let runtime = runtime::current_thread()?;
         let (lever, stop) = stop();

@@ -223,16 +223,24 @@ impl Server {
         let Some(permits) = &self.0.permits else {
             return (poll_fn(|cx| listener.poll_accept(cx)).await, None);
         };
+        let mut waited_for = None;
         loop {
-            let accepted = poll_fn(|cx| match Arc::clone(permits).try_acquire_owned() {
-                Err(_full) => Poll::Ready(None),
-                Ok(permit) => listener.poll_accept(cx).map(|accepted| Some((accepted, permit))),
+            let accepted = poll_fn(|cx| {
+                // The place that was waited for is used before it is given back: two loops that only handed it to
+                // each other would never accept.
+                let place = waited_for
+                    .take()
+                    .or_else(|| Arc::clone(permits).try_acquire_owned().ok());
+                match place {
+                    None => Poll::Ready(None),
+                    Some(place) => listener.poll_accept(cx).map(|accepted| Some((accepted, place))),
+                }
             });
-            if let Some((accepted, permit)) = accepted.await {
-                return (accepted, Some(permit));
+            if let Some((accepted, place)) = accepted.await {
+                return (accepted, Some(place));
             }
             // The semaphore is never closed.
-            let _ = permits.acquire().await;
+            waited_for = Arc::clone(permits).acquire_owned().await.ok();
         }
     }
 
