@@ -3,16 +3,16 @@
 
 pub mod header;
 
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::debug;
 
-use self::header::{Ends, Header, LONGEST, Version};
+use self::header::{Ends, Header, LONGEST, UNIX_NAME, Version};
 use super::{Layer, Wrapper, WrapperRole};
 use crate::connection::prefixed::Prefixed;
-use crate::connection::{Address, BoxFuture, Stream};
+use crate::connection::{Address, BoxFuture, Facts, Stream};
 use crate::endpoint::{Param, ValueKind};
 use crate::error::{Error, Result, Status};
 
@@ -62,10 +62,9 @@ struct Proxy {
 }
 
 impl Layer for Proxy {
-    fn connect(&self, mut stream: Stream) -> BoxFuture<'_, Result<Stream>> {
+    fn connect<'a>(&'a self, mut stream: Stream, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Stream>> {
         Box::pin(async move {
-            // Nobody's connection is handed on: we speak for ourselves.
-            let header = Header::local(self.version).write();
+            let header = header_for(self.version, client).write();
             let sent = match stream.write_all(&header).await {
                 Ok(()) => stream.flush().await,
                 Err(error) => Err(error),
@@ -85,6 +84,43 @@ impl Layer for Proxy {
             Ok(stream.map(|io| Prefixed::new(io, rest)))
         })
     }
+}
+
+/// Where no client's connection is handed on, or one whose ends nobody could be told, we speak for ourselves.
+fn header_for(version: Version, client: Option<&Facts>) -> Header {
+    match client.and_then(ends_of) {
+        None => Header::local(version),
+        Some(ends) => Header {
+            version,
+            local: false,
+            ends: Some(ends),
+            tlvs: Vec::new(),
+        },
+    }
+}
+
+fn ends_of(client: &Facts) -> Option<Ends> {
+    match (&client.peer, &client.local) {
+        (Address::Inet(source), Address::Inet(destination)) => {
+            Some(Ends::of_one_family(*source, *destination))
+        }
+        (Address::Unnamed, Address::Unnamed) => None,
+        (source, destination) => Some(Ends::Unix {
+            source: unix_name(source)?,
+            destination: unix_name(destination)?,
+            datagrams: false,
+        }),
+    }
+}
+
+fn unix_name(address: &Address) -> Option<Vec<u8>> {
+    let name = match address {
+        Address::Path(path) => path.as_os_str().as_bytes().to_vec(),
+        Address::Abstract(name) => [&[0], &name[..]].concat(),
+        Address::Unnamed => Vec::new(),
+        Address::Inet(_) | Address::Descriptor(_) | Address::Stdio => return None,
+    };
+    (name.len() <= UNIX_NAME).then_some(name)
 }
 
 /// The header, and what was read beyond it.

@@ -140,7 +140,7 @@ async fn a_header_that_never_ends_is_waited_for_as_long_as_the_caller_likes() {
 async fn a_client_speaks_for_itself_first() {
     for version in [Version::V1, Version::V2] {
         let (stream, mut far) = pair(300);
-        let mut stream = layer(version).connect(stream).await.unwrap();
+        let mut stream = layer(version).connect(stream, None).await.unwrap();
         stream.write_all(b"payload").await.unwrap();
         drop(stream);
         let mut sent = Vec::new();
@@ -148,5 +148,63 @@ async fn a_client_speaks_for_itself_first() {
         let (header, length) = header::read(&sent).unwrap().unwrap();
         assert_eq!(header, Header::local(version));
         assert_eq!(&sent[length..], b"payload");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_whose_connection_is_handed_on_is_named() {
+    let v6 = "[2001:db8::1]:1111";
+    let unix = || Address::Path("/run/s".into());
+    for (version, client, expected) in [
+        (
+            Version::V1,
+            Facts::new(inet("192.0.2.2:2222"), inet("192.0.2.1:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), inet("192.0.2.1:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        // As a socket for both families shows an IPv4 client.
+        (
+            Version::V1,
+            Facts::new(inet("[::ffff:192.0.2.2]:2222"), inet("[::ffff:192.0.2.1]:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        (
+            Version::V1,
+            Facts::new(inet("192.0.2.2:2222"), inet(v6)),
+            Some(inet(v6)),
+        ),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), inet(v6)),
+            Some(inet(v6)),
+        ),
+        (
+            Version::V2,
+            Facts::new(unix(), Address::Unnamed),
+            Some(Address::Unnamed),
+        ),
+        // What there is no word for is a connection of our own.
+        (Version::V1, Facts::new(unix(), Address::Unnamed), None),
+        (Version::V2, Facts::new(Address::Unnamed, Address::Unnamed), None),
+        (Version::V2, Facts::new(Address::Stdio, Address::Stdio), None),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), Address::Unnamed),
+            None,
+        ),
+    ] {
+        let (stream, mut far) = pair(300);
+        drop(layer(version).connect(stream, Some(&client)).await.unwrap());
+        let mut sent = Vec::new();
+        far.read_to_end(&mut sent).await.unwrap();
+        let (facts, _) = accepted(sent, 1000).await.unwrap();
+        assert_eq!(facts.via.is_some(), expected.is_some(), "{client:?}");
+        if let Some(expected) = expected {
+            assert_eq!(facts.peer, expected, "{client:?}");
+        }
     }
 }

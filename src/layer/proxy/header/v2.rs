@@ -23,7 +23,7 @@ const STREAM: u8 = 1;
 const DGRAM: u8 = 2;
 
 /// The room of a UNIX socket's name.
-const UNIX_NAME: usize = 108;
+pub const UNIX_NAME: usize = 108;
 
 /// Something a proxy says beyond the addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
