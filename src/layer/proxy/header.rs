@@ -13,7 +13,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 
 pub use invalid::Invalid;
-pub use v2::{Tlv, UNIX_NAME};
+pub use v2::{Ssl, Tlv, UNIX_NAME};
 
 /// The longest header there can be: the fixed part of version 2, and what its length can say.
 pub const LONGEST: usize = v2::FIXED + u16::MAX as usize;
@@ -103,10 +103,15 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, Invalid> {
     }
 }
 
-/// How long the header is, as soon as that is known before its end: a header of version 2 says it.
+/// How far a header that begins with `bytes`, and of which more has to come, may be read in one go. In version 2 nothing
+/// behind it is read with it.
 #[must_use]
-pub fn announced(bytes: &[u8]) -> Option<usize> {
-    v2::announced(bytes)
+pub fn room(bytes: &[u8]) -> usize {
+    match (v2::announced(bytes), bytes.first()) {
+        (Some(length), _) => length,
+        (None, Some(first)) if *first == v1::SIGNATURE[0] => v1::LINE,
+        (None, _) => v2::FIXED,
+    }
 }
 
 impl Header {
