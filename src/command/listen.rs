@@ -137,11 +137,11 @@ impl Listen {
         connection: Connection,
         endpoint: &ServerEndpoint,
     ) -> Result<Status> {
-        debug!(
-            "accepted {} on {}",
-            connection.facts().peer,
-            connection.facts().local
-        );
+        let facts = connection.facts();
+        match &facts.via {
+            Some(via) => debug!("accepted {} on {} through {via}", facts.peer, facts.local),
+            None => debug!("accepted {} on {}", facts.peer, facts.local),
+        }
         let terms = Terms::of(&self.talk, endpoint.text());
         match connection {
             Connection::Stream(stream) => console.converse(stream, &terms).await,
