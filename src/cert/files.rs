@@ -1,0 +1,416 @@
+//! PEM in and out: what a file holds, each way it can be wrong in words of its own; pairs that appear whole or not at all.
+//! Absent: making keys and certificates.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustls_pemfile::Item;
+
+use super::{CertificateDer, Fault, Identity, PrivateKeyDer, base64, inspect};
+use crate::error::reason;
+
+/// More than the certificates of all authorities of the world.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// What a PEM file holds.
+struct Contents {
+    certificates: Vec<CertificateDer<'static>>,
+    keys: Vec<PrivateKeyDer<'static>>,
+    labels: Vec<String>,
+}
+
+/// The certificates of a file, in its order; at least one.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, is damaged, or holds none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let contents = read(path)?;
+    if contents.certificates.is_empty() {
+        let why = format!("{} holds no certificate{}", shown(path), contents.instead());
+        return Err(Fault::new(why));
+    }
+    Ok(contents.certificates)
+}
+
+/// The private key of a file.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, is damaged, or holds no key, an encrypted one, or several.
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+    let mut contents = read(path)?;
+    match contents.keys.len() {
+        1 => Ok(contents.keys.remove(0)),
+        0 if contents
+            .labels
+            .iter()
+            .any(|label| label == "ENCRYPTED PRIVATE KEY") =>
+        {
+            let why = format!("the private key in {} is encrypted", shown(path));
+            let plain = format!("openssl pkey -in {} -out plain.pem", path.display());
+            Err(Fault::new(why).help(format!("take the passphrase off it: {plain}")))
+        }
+        0 => {
+            let why = format!("{} holds no private key{}", shown(path), contents.instead());
+            Err(Fault::new(why))
+        }
+        several => Err(Fault::new(format!(
+            "{} holds {several} private keys, one is needed",
+            shown(path)
+        ))),
+    }
+}
+
+/// A key with its certificates, and further ones to send with them.
+///
+/// # Errors
+/// As [`key`] and [`certificates`].
+pub fn identity(key_file: &Path, chain_file: &Path, extra: Option<&Path>) -> Result<Identity, Fault> {
+    let key = key(key_file)?;
+    let mut chain = certificates(chain_file)?;
+    if let Some(extra) = extra {
+        chain.extend(certificates(extra)?);
+    }
+    Ok(Identity { chain, key })
+}
+
+/// Certificates to trust, and the files of a directory that were passed over.
+#[derive(Debug)]
+pub struct Roots {
+    /// The certificates; at least one.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Files of the directory that could not be used.
+    pub skipped: Vec<Fault>,
+}
+
+/// The certificates of a file, or of every `*.pem` file of a directory.
+///
+/// # Errors
+/// As [`certificates`]; for a directory, where it cannot be read or there are none in it at all.
+pub fn roots(path: &Path) -> Result<Roots, Fault> {
+    if !path.is_dir() {
+        let certificates = certificates(path)?;
+        return Ok(Roots {
+            certificates,
+            skipped: Vec::new(),
+        });
+    }
+    let mut roots = Roots {
+        certificates: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for file in pem_files(path)? {
+        match certificates(&file) {
+            Ok(more) => roots.certificates.extend(more),
+            Err(fault) => roots.skipped.push(fault),
+        }
+    }
+    if roots.certificates.is_empty() {
+        let why = match roots.skipped.first() {
+            None => format!("there is no *.pem file in {}", shown(path)),
+            Some(first) => format!("there is no certificate in {}: {first}", shown(path)),
+        };
+        return Err(Fault::new(why));
+    }
+    Ok(roots)
+}
+
+/// The identity of every `*.pem` file of a directory, each with its key and chain, in the order of their names.
+///
+/// # Errors
+/// The directory cannot be read, holds none, or one of them is no identity.
+pub fn identities(directory: &Path) -> Result<Vec<Identity>, Fault> {
+    let files = pem_files(directory)?;
+    if files.is_empty() {
+        return Err(Fault::new(format!(
+            "there is no *.pem file in {}",
+            shown(directory)
+        )));
+    }
+    files.iter().map(|file| identity(file, file, None)).collect()
+}
+
+fn pem_files(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let failed = |error: io::Error| {
+        Fault::new(format!(
+            "cannot read the directory {}: {}",
+            shown(directory),
+            reason(&error)
+        ))
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether the file holds Diffie-Hellman parameters.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, or holds something else.
+pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
+    let contents = read(path)?;
+    if contents
+        .labels
+        .iter()
+        .any(|label| label == "DH PARAMETERS" || label == "X9.42 DH PARAMETERS")
+    {
+        return Ok(());
+    }
+    let why = format!("{} holds no DH PARAMETERS{}", shown(path), contents.instead());
+    Err(Fault::new(why))
+}
+
+impl Contents {
+    /// What it holds instead of what was looked for.
+    fn instead(&self) -> String {
+        match self.labels.first() {
+            Some(label) => format!(", but a {}", label.escape_debug()),
+            None => String::new(),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Contents, Fault> {
+    let failed = |error: io::Error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Fault::new(format!("{} is too large to be PEM", shown(path))));
+    }
+    parse(&bytes, path)
+}
+
+fn parse(bytes: &[u8], path: &Path) -> Result<Contents, Fault> {
+    let labels = labels(bytes, path)?;
+    let mut contents = Contents {
+        certificates: Vec::new(),
+        keys: Vec::new(),
+        labels,
+    };
+    for item in rustls_pemfile::read_all(&mut &*bytes) {
+        match item {
+            Ok(Item::X509Certificate(certificate)) => {
+                if !inspect::is_certificate(&certificate) {
+                    let number = contents.certificates.len() + 1;
+                    let why = format!("certificate {number} in {} is damaged", shown(path));
+                    return Err(Fault::new(why));
+                }
+                contents.certificates.push(certificate);
+            }
+            Ok(Item::Pkcs1Key(key)) => contents.keys.push(key.into()),
+            Ok(Item::Pkcs8Key(key)) => contents.keys.push(key.into()),
+            Ok(Item::Sec1Key(key)) => contents.keys.push(key.into()),
+            Ok(_) => {}
+            Err(_) => {
+                return Err(Fault::new(format!(
+                    "{} is damaged: its base64 is wrong",
+                    shown(path)
+                )));
+            }
+        }
+    }
+    Ok(contents)
+}
+
+/// The labels of a file's sections. The crate that reads them passes over what it does not know without a word, so
+/// that what is wrong is said here.
+fn labels(bytes: &[u8], path: &Path) -> Result<Vec<String>, Fault> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Fault::new(format!("{} is empty", shown(path))));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let mut labels = Vec::new();
+    let mut open: Option<&str> = None;
+    for line in text.lines().map(str::trim_end) {
+        let label = |begin: &str| line.strip_prefix(begin)?.strip_suffix("-----");
+        if let Some(label) = label("-----BEGIN ") {
+            if open.is_some() {
+                break;
+            }
+            open = Some(label);
+            labels.push(label.to_owned());
+        } else if let Some(label) = label("-----END ") {
+            if open != Some(label) {
+                break;
+            }
+            open = None;
+        } else if open.is_some() && line.starts_with("Proc-Type:") && line.contains("ENCRYPTED") {
+            let why = format!("the private key in {} is encrypted the way of old", shown(path));
+            let plain = format!("openssl pkey -in {} -out plain.pem", path.display());
+            return Err(Fault::new(why).help(format!("take the passphrase off it: {plain}")));
+        }
+    }
+    if let Some(label) = open {
+        let why = format!("{} is cut off within a {}", shown(path), label.escape_debug());
+        return Err(Fault::new(why));
+    }
+    if !labels.is_empty() {
+        return Ok(labels);
+    }
+    // A sequence with a length of two bytes, as every certificate and every key container begins.
+    if bytes.starts_with(&[0x30, 0x82]) {
+        return Err(Fault::new(format!("{} is DER or PKCS#12, not PEM", shown(path))).help(
+            "openssl x509 -inform der, openssl pkey -inform der and openssl pkcs12 -nodes turn it into PEM",
+        ));
+    }
+    Err(Fault::new(format!("{} is not PEM", shown(path))))
+}
+
+fn shown(path: &Path) -> String {
+    format!("`{}`", path.display().to_string().escape_debug())
+}
+
+/// The PEM of some certificates.
+#[must_use]
+pub fn certificates_pem(chain: &[CertificateDer<'_>]) -> String {
+    chain
+        .iter()
+        .map(|certificate| section("CERTIFICATE", certificate))
+        .collect()
+}
+
+/// The PEM of a private key.
+#[must_use]
+pub fn key_pem(key: &PrivateKeyDer<'_>) -> String {
+    let label = match key {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    section(label, key.secret_der())
+}
+
+/// RFC 7468, section 3: 64 characters a line.
+fn section(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in der.chunks(48) {
+        text.push_str(&base64::encode(line));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+/// Writes a file that nobody else may read from its first byte on, and that must not be there yet.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::Name;
+    use crate::cert::issue::{Leaf, Validity, self_signed};
+
+    fn fault(text: &[u8]) -> String {
+        match parse(text, Path::new("f")) {
+            Ok(_) => panic!("{}", text.escape_ascii()),
+            Err(fault) => fault.why,
+        }
+    }
+
+    fn identity() -> Identity {
+        self_signed(&Leaf::server(Name::of_this_machine(), Validity::days(1))).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("both.pem");
+        let ours = identity();
+        write_secret(&path, &(certificates_pem(&ours.chain) + &key_pem(&ours.key))).unwrap();
+        let read = super::identity(&path, &path, Some(&path)).unwrap();
+        assert_eq!(read.key, ours.key);
+        assert_eq!(read.chain, [&ours.chain[..], &ours.chain[..]].concat());
+        assert_eq!(roots(directory.path()).unwrap().certificates, ours.chain);
+        assert_eq!(identities(directory.path()).unwrap().len(), 1);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(write_secret(&path, "again").is_err());
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_has_its_words() {
+        let pem = certificates_pem(&identity().chain);
+        let half = &pem.as_bytes()[..pem.len() / 2];
+        let bent = pem.replacen('M', "*", 1);
+        let short = section("CERTIFICATE", &identity().chain[0][..100]);
+        for (text, why) in [
+            (&b""[..], "`f` is empty"),
+            (b" \n\n", "`f` is empty"),
+            (b"hello\n", "`f` is not PEM"),
+            (&[0xff, 0x00, 0x12], "`f` is not PEM"),
+            (&[0x30, 0x82, 1, 2], "`f` is DER or PKCS#12, not PEM"),
+            (half, "`f` is cut off within a CERTIFICATE"),
+            (bent.as_bytes(), "`f` is damaged: its base64 is wrong"),
+            (short.as_bytes(), "certificate 1 in `f` is damaged"),
+            (
+                b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+                "the private key in `f` is encrypted the way of old",
+            ),
+        ] {
+            assert_eq!(fault(text), why);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        let ours = identity();
+        let words = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let of = |fault: Fault| fault.why.replace(&directory.path().display().to_string(), "");
+            (
+                key(&path).map(|_| ()).map_err(of),
+                certificates(&path).map(|_| ()).map_err(of),
+            )
+        };
+        let (no_key, _) = words(&certificates_pem(&ours.chain));
+        assert_eq!(
+            no_key.unwrap_err(),
+            "`/f` holds no private key, but a CERTIFICATE"
+        );
+        let (two, no_certificate) = words(&key_pem(&ours.key).repeat(2));
+        assert_eq!(two.unwrap_err(), "`/f` holds 2 private keys, one is needed");
+        assert_eq!(
+            no_certificate.unwrap_err(),
+            "`/f` holds no certificate, but a PRIVATE KEY"
+        );
+        let (encrypted, _) = words(&section("ENCRYPTED PRIVATE KEY", b"xyz"));
+        assert_eq!(encrypted.unwrap_err(), "the private key in `/f` is encrypted");
+        fs::remove_file(&path).unwrap();
+        assert!(
+            key(&path)
+                .unwrap_err()
+                .why
+                .ends_with("`: no such file or directory")
+        );
+        assert!(
+            roots(directory.path())
+                .unwrap_err()
+                .why
+                .starts_with("there is no *.pem file in")
+        );
+    }
+}
