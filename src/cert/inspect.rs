@@ -62,6 +62,12 @@ pub fn is_authority(der: &[u8]) -> bool {
     parse(der).is_some_and(|certificate| certificate.is_ca())
 }
 
+/// From when it is valid, in seconds since 1970.
+#[must_use]
+pub fn not_before(der: &[u8]) -> Option<i64> {
+    parse(der).map(|certificate| certificate.validity().not_before.timestamp())
+}
+
 /// Until when it is valid, in seconds since 1970.
 #[must_use]
 pub fn not_after(der: &[u8]) -> Option<i64> {

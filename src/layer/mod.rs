@@ -3,3 +3,5 @@
 
 pub mod crlf;
 pub mod idle;
+#[cfg(feature = "tls")]
+pub mod tls;
