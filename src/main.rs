@@ -12,6 +12,8 @@ use clap_complete::CompleteEnv;
 
 use command::Cli;
 use netkit::error::Error;
+use netkit::process::log;
+use netkit::server::ready;
 
 fn main() -> ExitCode {
     // Before anything is printed: a shell that asks for completions gets them and nothing else.
@@ -19,13 +21,26 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let json = cli.log_is_json();
     match command::run(cli, colour) {
         Ok(status) => ExitCode::from(status.code()),
         Err(error) => {
-            report(&error, colour);
-            ExitCode::from(error.status().code())
+            let status = error.status();
+            // Where the log is a file, the failure stands there too; as JSON, on standard error as well.
+            if json && error_enabled() {
+                tracing::error!(target: ready::TARGET, status = status.code(), help = error.help_text(), "{error}");
+            } else {
+                tracing::error!(target: log::FILE_ONLY, "{error}");
+                report(&error, colour);
+            }
+            ExitCode::from(status.code())
         }
     }
+}
+
+/// Whether a log has been started; before that there is nobody to write a line of JSON.
+fn error_enabled() -> bool {
+    tracing::enabled!(target: ready::TARGET, tracing::Level::ERROR)
 }
 
 /// `error: WHAT: WHY`, the picture, the help line.

@@ -28,6 +28,13 @@ pub(crate) struct Cli {
     log: LogOptions,
 }
 
+impl Cli {
+    /// Whether lines of the log are written for programs.
+    pub(crate) fn log_is_json(&self) -> bool {
+        self.log.log_format == LogFormat::Json
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     Serve(serve::Serve),

@@ -18,6 +18,9 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::error::{Error, Result, Status, reason};
 
+/// The target of lines that standard error gets in another form.
+pub const FILE_ONLY: &str = "netkit::file";
+
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -156,6 +159,9 @@ impl Sink {
             if event.metadata().target() != self.always {
                 return;
             }
+        }
+        if event.metadata().target() == FILE_ONLY {
+            return;
         }
         let style = if self.colour {
             Style::Coloured

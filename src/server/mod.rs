@@ -5,7 +5,9 @@ pub mod ready;
 pub mod stop;
 
 mod datagrams;
+mod noted;
 mod open;
+mod shortage;
 
 use std::future::poll_fn;
 use std::io;
@@ -17,15 +19,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, warn};
 
+use self::noted::Noted;
 use self::open::{Guard, Open};
+use self::shortage::{Shortage, is_of_the_connection};
 use self::stop::Stop;
-use crate::connection::tap::count::Count;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::{Tap, tapped_stream};
-use crate::connection::{Connection, Stream};
-use crate::error::reason;
-use crate::layer::idle::{IdleLimit, limited_stream};
+use crate::connection::{BoxFuture, Connection, Stream};
+use crate::error::Result;
+use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
 use crate::units::duration_text;
@@ -185,7 +188,7 @@ impl Server {
                     shortage.begins(&endpoint, &error);
                     tokio::select! {
                         () = self.0.open.one_left() => {}
-                        () = tokio::time::sleep(SHORTAGE_PAUSE) => {}
+                        () = tokio::time::sleep(shortage::PAUSE) => {}
                     }
                 }
             }
@@ -259,7 +262,7 @@ impl Server {
 
     async fn establish(
         &self,
-        establish: crate::connection::BoxFuture<'static, crate::error::Result<Connection>>,
+        establish: BoxFuture<'static, Result<Connection>>,
         peer: &str,
     ) -> Option<Stream> {
         let limit = self.0.limits.handshake_timeout;
@@ -300,74 +303,4 @@ impl Server {
             noted.end(&result);
         }
     }
-}
-
-/// What the log says of a connection, with `-v`.
-struct Noted {
-    peer: String,
-    since: std::time::Instant,
-    count: Count,
-}
-
-impl Noted {
-    fn begin(incoming: &Incoming, endpoint: &str) -> Self {
-        let peer = incoming.peer.to_string();
-        debug!(%peer, "accepted on {endpoint}");
-        Noted {
-            peer,
-            since: std::time::Instant::now(),
-            count: Count::default(),
-        }
-    }
-
-    fn end(self, result: &io::Result<()>) {
-        let (received, sent) = (self.count.0.received(), self.count.0.sent());
-        let lasted = duration_text(Duration::from_millis(self.since.elapsed().as_millis() as u64));
-        let how = match result {
-            Ok(()) => "closed".to_owned(),
-            Err(error) if IdleLimit::caused(error) => format!("closed: {error}"),
-            Err(error) => format!("lost: {}", reason(error)),
-        };
-        debug!(peer = %self.peer, received, sent, %lasted, "{how}");
-    }
-}
-
-/// How long the accept loop rests when descriptors or memory run out, unless a connection ends before.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
-
-/// Says once, not on every attempt, that clients have to wait because the system has run out of something.
-#[derive(Default)]
-struct Shortage(bool);
-
-impl Shortage {
-    fn begins(&mut self, endpoint: &str, error: &io::Error) {
-        if !self.0 {
-            warn!(
-                "cannot accept on {endpoint}: {}; clients wait until connections end",
-                reason(error)
-            );
-        }
-        self.0 = true;
-    }
-
-    fn over(&mut self) {
-        self.0 = false;
-    }
-}
-
-/// Errors that accept(2) passes on from a connection that failed before it was accepted; the socket is well.
-fn is_of_the_connection(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::ConnectionRefused
-            | Kind::Interrupted
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::TimedOut
-            | Kind::PermissionDenied
-    )
 }

@@ -2,10 +2,12 @@
 //! Absent: what is said on a connection, and every other transport's insides.
 
 pub mod datagrams;
+pub mod descriptor;
 pub mod reading;
 pub mod socket;
 pub mod stdio;
 
+mod race;
 mod tcp;
 
 use std::fmt;
@@ -17,7 +19,7 @@ use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 
 /// The endpoint types, in the order that help shows them.
-pub static TRANSPORTS: &[&Transport] = &[&tcp::TCP, &tcp::TCP4, &tcp::TCP6];
+pub static TRANSPORTS: &[&Transport] = &[&tcp::TCP, &tcp::TCP4, &tcp::TCP6, &stdio::STDIO];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
 /// completions follow.

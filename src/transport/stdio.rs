@@ -1,17 +1,102 @@
-//! stub
-use crate::connection::{Address, Facts, Stream};
-/// stub
-pub fn stream() -> std::io::Result<Stream> {
-    Ok(Stream::new(
-        tokio::io::join(tokio::io::stdin(), tokio::io::stdout()),
-        Facts::new(Address::Stdio, Address::Stdio),
-    ))
+//! The `stdio` endpoint: standard input and output as one connection; and what `connect` and `listen` have as their own
+//! end.
+//! Absent: terminals' line editing.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use rustix::stdio::{stdin, stdout};
+
+use super::descriptor::{Input, Output, length_left};
+use super::{Accept, Binder, Bound, ClientRole, Connector, Incoming, Listener, ServerRole, Stage, Transport};
+use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
+use crate::error::{Error, Result, Status};
+
+/// The table entry.
+pub(super) static STDIO: Transport = Transport {
+    name: "stdio",
+    summary: "standard input and output, as one connection",
+    client: Some(ClientRole {
+        params: &[],
+        examples: &["stdio"],
+        connector: |_| Ok(Box::new(Stdio)),
+    }),
+    server: Some(ServerRole {
+        params: &[],
+        examples: &["stdio"],
+        binder: |_| Ok(Box::new(Stdio)),
+    }),
+};
+
+/// Standard input and output. Shutting it down closes standard output.
+///
+/// # Errors
+/// What the system says, as when one of them is closed.
+pub fn stream() -> io::Result<Stream> {
+    let joined = tokio::io::join(Input::new(stdin())?, output()?);
+    Ok(Stream::new(joined, Facts::new(Address::Stdio, Address::Stdio)))
 }
-/// stub
-pub fn output() -> std::io::Result<tokio::io::Stdout> {
-    Ok(tokio::io::stdout())
+
+/// Standard output alone.
+///
+/// # Errors
+/// What the system says, as when it is closed.
+pub fn output() -> io::Result<Output> {
+    Output::new(stdout())
 }
-/// stub
+
+/// Bytes that are left in the file on standard input; `None` where it is no file.
+#[must_use]
 pub fn input_length() -> Option<u64> {
-    None
+    length_left(stdin())
+}
+
+#[derive(Debug)]
+struct Stdio;
+
+impl Connector for Stdio {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+        let stream = stream().map_err(|error| Error::io(Status::Connect, &error));
+        Box::pin(std::future::ready(stream.map(Connection::Stream)))
+    }
+}
+
+impl Binder for Stdio {
+    fn bind(&self) -> Result<Box<dyn Bound>> {
+        Ok(Box::new(Once::default()))
+    }
+}
+
+/// There is one connection, whichever worker takes it.
+#[derive(Default)]
+struct Once {
+    taken: AtomicBool,
+}
+
+impl Bound for Once {
+    fn endpoint(&self) -> String {
+        "stdio".into()
+    }
+
+    fn listen(&self) -> io::Result<Listener> {
+        let stream = if self.taken.swap(true, Relaxed) {
+            None
+        } else {
+            Some(stream()?)
+        };
+        Ok(Listener::Connections(Box::new(One(stream))))
+    }
+}
+
+struct One(Option<Stream>);
+
+impl Accept for One {
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
+        let incoming = self.0.take().map(|stream| Incoming {
+            peer: Address::Stdio,
+            stage: Stage::Established(Connection::Stream(stream)),
+        });
+        Poll::Ready(Ok(incoming))
+    }
 }

@@ -1,0 +1,389 @@
+//! Reading and writing descriptors that we were given: pipes, terminals, sockets, files, devices.
+//! Absent: changing what others see of them; `O_NONBLOCK` belongs to the open file, which our parent may share.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+use crate::kernel;
+
+/// The size that pipes are asked to have: fewer wake-ups of the process at their other end. Linux allows this much to
+/// everybody by default.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// What a descriptor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A terminal or another character device.
+    Device,
+    /// Anything else, such as a block device.
+    Other,
+}
+
+impl Kind {
+    /// What `descriptor` is.
+    ///
+    /// # Errors
+    /// What the system says, as when it is not open.
+    pub fn of(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(match FileType::from_raw_mode(fstat(descriptor)?.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Fifo => Kind::Pipe,
+            FileType::Socket => Kind::Socket,
+            FileType::CharacterDevice => Kind::Device,
+            _ => Kind::Other,
+        })
+    }
+}
+
+/// How the system lets us wait for a descriptor.
+#[derive(Debug)]
+enum Wait {
+    /// It says when it is ready.
+    Polled(AsyncFd<OwnedFd>),
+    /// It is always ready: files, /dev/null and the like.
+    Never(OwnedFd),
+}
+
+impl Wait {
+    fn new(descriptor: OwnedFd, kind: Kind, interest: Interest) -> io::Result<Self> {
+        if kind == Kind::File {
+            return Ok(Wait::Never(descriptor));
+        }
+        match kernel::watch(descriptor, interest) {
+            Ok(polled) => Ok(Wait::Polled(polled)),
+            // epoll(7) takes nothing that is always ready.
+            Err((descriptor, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Wait::Never(descriptor))
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+}
+
+/// A descriptor to read from.
+#[derive(Debug)]
+pub struct Input {
+    /// `None`: it cannot be read, or was closed; there is nothing to come.
+    wait: Option<Wait>,
+    kind: Kind,
+}
+
+impl Input {
+    /// Reads from a duplicate of `descriptor`, or from the same pipe or terminal opened anew.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        let kind = Kind::of(descriptor)?;
+        if kind != Kind::Socket && access(descriptor)? == OFlags::WRONLY {
+            return Ok(Input { wait: None, kind });
+        }
+        let own = own(descriptor, kind, OFlags::RDONLY)?;
+        Ok(Input {
+            wait: Some(Wait::new(own, kind, Interest::READABLE)?),
+            kind,
+        })
+    }
+
+    /// What is read from.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl AsyncRead for Input {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let socket = self.kind == Kind::Socket;
+        let read = |descriptor: &OwnedFd, room: &mut [u8]| -> io::Result<usize> {
+            let read = if socket {
+                recv(descriptor, room, RecvFlags::DONTWAIT).map(|(length, _)| length)
+            } else {
+                rustix::io::read(descriptor, room)
+            };
+            Ok(read?)
+        };
+        match &self.wait {
+            None => Poll::Ready(Ok(())),
+            Some(Wait::Never(descriptor)) => {
+                let length = retried(|| read(descriptor, buf.initialize_unfilled()))?;
+                buf.advance(length);
+                Poll::Ready(Ok(()))
+            }
+            Some(Wait::Polled(polled)) => loop {
+                let mut ready = ready!(polled.poll_read_ready(cx))?;
+                let room = buf.initialize_unfilled();
+                let wanted = room.len();
+                match ready.try_io(|descriptor| retried(|| read(descriptor.get_ref(), room))) {
+                    Ok(length) => {
+                        let length = length?;
+                        if length > 0 && length < wanted {
+                            // All that was there: asking again would only be told so.
+                            ready.clear_ready();
+                        }
+                        buf.advance(length);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(_would_block) => {}
+                }
+            },
+        }
+    }
+}
+
+/// A descriptor to write to.
+#[derive(Debug)]
+pub struct Output {
+    /// `None`: it was closed.
+    wait: Option<Wait>,
+    kind: Kind,
+    /// It stands for standard output, which has to go when this is shut down.
+    is_stdout: bool,
+}
+
+impl Output {
+    /// Writes to a duplicate of `descriptor`, or to the same pipe or terminal opened anew.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        let kind = Kind::of(descriptor)?;
+        let own = own(descriptor, kind, OFlags::WRONLY)?;
+        let wait = Some(Wait::new(own, kind, Interest::WRITABLE)?);
+        Ok(Output {
+            wait,
+            kind,
+            is_stdout: descriptor.as_raw_fd() == 1,
+        })
+    }
+
+    /// What is written to.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = self.kind == Kind::Socket;
+        let write = |descriptor: &OwnedFd| -> io::Result<usize> {
+            let written = if socket {
+                send(descriptor, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+            } else {
+                rustix::io::write(descriptor, buf)
+            };
+            Ok(written?)
+        };
+        match &self.wait {
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Some(Wait::Never(descriptor)) => Poll::Ready(retried(|| write(descriptor))),
+            Some(Wait::Polled(polled)) => loop {
+                let mut ready = ready!(polled.poll_write_ready(cx))?;
+                match ready.try_io(|descriptor| retried(|| write(descriptor.get_ref()))) {
+                    Ok(written) => return Poll::Ready(written),
+                    Err(_would_block) => {}
+                }
+            },
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(wait) = self.wait.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let descriptor = match &wait {
+            Wait::Polled(polled) => polled.get_ref(),
+            Wait::Never(descriptor) => descriptor,
+        };
+        let done = match self.kind {
+            Kind::Socket => match shutdown(descriptor, Shutdown::Write) {
+                Err(rustix::io::Errno::NOTCONN) => Ok(()),
+                done => done.map_err(io::Error::from),
+            },
+            // The reader at the other end sees the end only when the last writer is closed, the original included.
+            Kind::Pipe if self.is_stdout => {
+                let null = open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+                rustix::stdio::dup2_stdout(null).map_err(io::Error::from)
+            }
+            Kind::Pipe | Kind::File | Kind::Device | Kind::Other => Ok(()),
+        };
+        Poll::Ready(done)
+    }
+}
+
+fn access(descriptor: BorrowedFd<'_>) -> io::Result<OFlags> {
+    Ok(fcntl_getfl(descriptor)? & OFlags::ACCMODE)
+}
+
+/// A descriptor that we may wait on without changing the one we were given.
+fn own(descriptor: BorrowedFd<'_>, kind: Kind, access: OFlags) -> io::Result<OwnedFd> {
+    if kind == Kind::Pipe {
+        // An unprivileged user's pipes may be limited to less; the size it has then stays.
+        let _ = rustix::pipe::fcntl_setpipe_size(descriptor, PIPE_SIZE);
+    }
+    if matches!(kind, Kind::Pipe | Kind::Device) {
+        let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        if let Ok(own) = open(path, flags, Mode::empty()) {
+            return Ok(own);
+        }
+        // Without /proc, or where the terminal is another user's: a duplicate. Reads come only when something is
+        // there, and take what is there; a write may wait for the reader.
+    }
+    descriptor.try_clone_to_owned()
+}
+
+/// Once more for as long as signals interrupt.
+fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Bytes between the place where a file is read next and its end; `None` for anything else.
+#[must_use]
+pub fn length_left(descriptor: impl AsFd) -> Option<u64> {
+    let stat = fstat(descriptor.as_fd()).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let at = rustix::fs::tell(descriptor.as_fd()).ok()?;
+    Some(u64::try_from(stat.st_size).ok()?.saturating_sub(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+    use std::os::unix::net::UnixStream;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn is_nonblocking(descriptor: impl AsFd) -> bool {
+        fcntl_getfl(descriptor.as_fd())
+            .unwrap()
+            .contains(OFlags::NONBLOCK)
+    }
+
+    #[tokio::test]
+    async fn pipes_carry_everything_and_stay_as_they_were() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut input = Input::new(reader.as_fd()).unwrap();
+        let mut output = Output::new(writer.as_fd()).unwrap();
+        assert_eq!((input.kind(), output.kind()), (Kind::Pipe, Kind::Pipe));
+        let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
+        let expected = sent.clone();
+        let write = tokio::spawn(async move {
+            output.write_all(&sent).await.unwrap();
+            output.shutdown().await.unwrap();
+            drop(writer);
+        });
+        let mut got = Vec::new();
+        input.read_to_end(&mut got).await.unwrap();
+        write.await.unwrap();
+        assert_eq!(got, expected);
+        assert!(!is_nonblocking(&reader));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_nobody_reads_is_broken() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut output = Output::new(writer.as_fd()).unwrap();
+        drop(reader);
+        let error = output.write_all(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn files_are_read_from_where_they_stand() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        file.seek(SeekFrom::Start(4)).unwrap();
+        assert_eq!(length_left(&file), Some(6));
+        let mut input = Input::new(file.as_fd()).unwrap();
+        let mut got = Vec::new();
+        input.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"456789");
+    }
+
+    #[tokio::test]
+    async fn sockets_end_by_halves_and_stay_as_they_were() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut input = Input::new(ours.as_fd()).unwrap();
+        let mut output = Output::new(ours.as_fd()).unwrap();
+        let mut far = tokio::net::UnixStream::from_std({
+            theirs.set_nonblocking(true).unwrap();
+            theirs
+        })
+        .unwrap();
+        output.write_all(b"ask").await.unwrap();
+        output.shutdown().await.unwrap();
+        let mut asked = Vec::new();
+        far.read_to_end(&mut asked).await.unwrap();
+        far.write_all(b"answer").await.unwrap();
+        drop(far);
+        let mut answer = Vec::new();
+        input.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(
+            (asked.as_slice(), answer.as_slice()),
+            (&b"ask"[..], &b"answer"[..])
+        );
+        assert!(!is_nonblocking(&ours));
+    }
+
+    #[tokio::test]
+    async fn devices_that_are_always_ready_are_read_and_written() {
+        let null = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
+        let mut got = Vec::new();
+        Input::new(null.as_fd())
+            .unwrap()
+            .read_to_end(&mut got)
+            .await
+            .unwrap();
+        assert!(got.is_empty());
+        Output::new(null.as_fd())
+            .unwrap()
+            .write_all(&[0; 100_000])
+            .await
+            .unwrap();
+        assert_eq!(length_left(&null), None);
+    }
+
+    #[tokio::test]
+    async fn the_wrong_end_of_a_pipe_has_nothing_to_read() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let mut got = Vec::new();
+        Input::new(writer.as_fd())
+            .unwrap()
+            .read_to_end(&mut got)
+            .await
+            .unwrap();
+        assert!(got.is_empty());
+    }
+}
