@@ -8,7 +8,13 @@ pub mod socket;
 pub mod stdio;
 
 mod race;
+#[cfg(feature = "tls")]
+mod secured;
+#[cfg(feature = "tls")]
+mod ssl;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -19,7 +25,16 @@ use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 
 /// The endpoint types, in the order that help shows them.
-pub static TRANSPORTS: &[&Transport] = &[&tcp::TCP, &tcp::TCP4, &tcp::TCP6, &stdio::STDIO];
+pub static TRANSPORTS: &[&Transport] = &[
+    &tcp::TCP,
+    &tcp::TCP4,
+    &tcp::TCP6,
+    #[cfg(feature = "tls")]
+    &tls::TLS,
+    #[cfg(feature = "tls")]
+    &ssl::SSL,
+    &stdio::STDIO,
+];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
 /// completions follow.
@@ -84,6 +99,19 @@ pub trait Bound: Send + Sync {
     /// # Errors
     /// What the system says.
     fn listen(&self) -> io::Result<Listener>;
+
+    /// The client endpoint string for other machines, where theirs is another; `HOST` stands for our name.
+    fn elsewhere(&self) -> Option<String> {
+        None
+    }
+
+    /// Reads again what was read when binding, such as certificates, for connections to come.
+    ///
+    /// # Errors
+    /// Why what is in use stays in use.
+    fn reload(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a bound endpoint gives a runtime.

@@ -25,12 +25,7 @@ impl ClientEndpoint {
     /// Why the string is refused, and where in it.
     pub fn parse(text: &OsStr) -> Result<Self, Refused> {
         let spec = Spec::parse_os(text)?;
-        let transport = transport(&spec)?;
-        let args = read(&spec, transport, Role::Client)?;
-        let Some(role) = &transport.client else {
-            return Err(other_end(&spec, transport, Role::Client));
-        };
-        let connector = (role.connector)(&args)?;
+        let (connector, transport) = connector(&spec)?;
         Ok(ClientEndpoint {
             text: spec.source.to_string(),
             type_name: transport.name,
@@ -59,6 +54,16 @@ impl ClientEndpoint {
             .connect()
             .await
             .map_err(|error| error.on(format!("could not connect to {}", shown(&self.text))))
+    }
+}
+
+/// What opens the connections of a client endpoint, which may stand in another one.
+pub(super) fn connector(spec: &Spec) -> Result<(Box<dyn Connector>, &'static Transport), Refused> {
+    let transport = transport(spec)?;
+    let args = read(spec, transport, Role::Client)?;
+    match &transport.client {
+        Some(role) => Ok(((role.connector)(&args)?, transport)),
+        None => Err(other_end(spec, transport, Role::Client)),
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::race::{ATTEMPT_DELAY, Failure, interleave, list, race};
 use super::{Accept, Incoming, Stage};
 use crate::connection::{Address, Connection, Facts, Stream};
+use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
 use crate::units::duration_text;
 
@@ -205,6 +206,22 @@ impl Listen {
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
     }
+}
+
+/// How many connections may wait to be accepted. The kernel's own cap, `net.core.somaxconn`, is far below the upper
+/// bound.
+pub(super) const BACKLOG: ValueKind = ValueKind::Integer {
+    min: 1,
+    max: i32::MAX as u64,
+};
+
+/// Why an address with this port could not be bound.
+pub(super) fn cannot_bind(error: &io::Error, port: u16) -> Error {
+    let bind = Error::io(Status::Bind, error);
+    if error.kind() == io::ErrorKind::PermissionDenied && port < 1024 {
+        return bind.help("ports below 1024 need root or CAP_NET_BIND_SERVICE");
+    }
+    bind
 }
 
 /// The address by which a client on this machine reaches a socket bound to `address`.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::socket::{Family, Listen, Target, TcpAccept, reachable};
+use super::socket::{BACKLOG, Family, Listen, Target, TcpAccept, cannot_bind, reachable};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 
 const CLIENT: &[Param] = &[
     Param::required(
@@ -71,12 +71,6 @@ const SERVER_V6: &[Param] = &[
     Param::optional("backlog", BACKLOG, "1024", "connections that wait to be accepted"),
     Param::optional("v6only", ValueKind::Flag, "no", "take no IPv4 clients").by_name(),
 ];
-
-/// The kernel's own cap, `net.core.somaxconn`, is far below the upper bound.
-const BACKLOG: ValueKind = ValueKind::Integer {
-    min: 1,
-    max: i32::MAX as u64,
-};
 
 /// TCP on both families for a client, on IPv4 for a server.
 pub(super) static TCP: Transport = Transport {
@@ -189,16 +183,7 @@ impl Binder for TcpServer {
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
-            Err(error) => {
-                let privileged =
-                    error.kind() == io::ErrorKind::PermissionDenied && self.0.address.port() < 1024;
-                let error = Error::io(Status::Bind, &error);
-                Err(if privileged {
-                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
-                } else {
-                    error
-                })
-            }
+            Err(error) => Err(cannot_bind(&error, self.0.address.port())),
         }
     }
 }
