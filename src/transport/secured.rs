@@ -2,7 +2,7 @@
 //! Absent: the tables of their fields, and the handshakes.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
@@ -214,7 +214,12 @@ impl Bound for SecureBound {
     fn endpoint(&self) -> String {
         let config = self.current.get();
         let pin = config.alone().and(config.pin()).map(|pin| pin.to_string());
-        leading(&config.names(), reachable(self.address), pin)
+        let mut address = reachable(self.address);
+        if self.address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+            // It takes both families, and everyone has this one.
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        leading(&config.names(), address, pin)
     }
 
     fn listen(&self) -> io::Result<Listener> {

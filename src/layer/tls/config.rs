@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use rustls::pki_types::ServerName;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, KeyLogFile, SupportedProtocolVersion};
 use tracing::warn;
 
 use super::by_name::ByName;
-use super::trust::{Believe, Given, Verifier};
+use super::trust::{Believe, ClientVerifier, Given, Verifier};
 use crate::cert::local::{self, Store};
 use crate::cert::{CertificateDer, Fault, Identity, Name, Pin, files, inspect};
 use crate::error::{Result, Status};
@@ -299,16 +299,9 @@ impl ServerSettings {
         let builder = match &self.client_auth {
             None => builder.with_no_client_auth(),
             Some(auth) => {
-                let roots = Arc::new(given(&auth.authority)?.into_store());
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
-                let verifier = if auth.required {
-                    verifier
-                } else {
-                    verifier.allow_unauthenticated()
-                };
-                builder.with_client_cert_verifier(
-                    verifier.build().map_err(|error| Fault::new(error.to_string()))?,
-                )
+                let verifier = ClientVerifier::new(given(&auth.authority)?, auth.required)
+                    .map_err(|error| Fault::new(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
             }
         };
         let several = several.into_iter().map(Arc::new).collect();

@@ -1,4 +1,4 @@
-//! Whether a server is who it should be: its chain and its name, or its key alone.
+//! Whether the far end is who it should be: a server by its chain and its name, or its key alone; a client by its chain.
 //! Absent: words for what is wrong.
 
 use std::cell::Cell;
@@ -8,8 +8,11 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 
 use super::config::provider;
 use crate::cert::local::Store;
@@ -42,8 +45,9 @@ impl Given {
         (!store.is_empty()).then_some(Given { store, certificates })
     }
 
-    pub(super) fn into_store(self) -> RootCertStore {
-        self.store
+    /// Whether it is among those that were named; then it need not be fit to vouch for itself.
+    fn names(&self, leaf: &CertificateDer<'_>) -> bool {
+        self.certificates.iter().any(|known| known == leaf)
     }
 }
 
@@ -107,8 +111,7 @@ impl Verifier {
                 Some(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
                 None => Err(CertificateError::BadEncoding.into()),
             },
-            Believe::Roots(given) if given.certificates.iter().any(|known| known == leaf) => {
-                // The user named this very certificate; it need not be fit to vouch for itself.
+            Believe::Roots(given) if given.names(leaf) => {
                 dates(leaf, now)?;
                 verify_server_name(&ParsedCertificate::try_from(leaf)?, name)
             }
@@ -201,6 +204,76 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Verifies clients: by roots, or because their very certificate was named.
+#[derive(Debug)]
+pub(super) struct ClientVerifier {
+    by_roots: Arc<dyn ClientCertVerifier>,
+    given: Given,
+}
+
+impl ClientVerifier {
+    pub(super) fn new(given: Given, required: bool) -> Result<Arc<Self>, VerifierBuilderError> {
+        let roots = Arc::new(given.store.clone());
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+        let builder = if required {
+            builder
+        } else {
+            builder.allow_unauthenticated()
+        };
+        let by_roots = builder.build()?;
+        Ok(Arc::new(ClientVerifier { by_roots, given }))
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.given.names(leaf) {
+            dates(leaf, now)?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        self.by_roots.verify_client_cert(leaf, between, now)
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        self.by_roots.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.by_roots.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.by_roots.root_hint_subjects()
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls12_signature(message, leaf, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls13_signature(message, leaf, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_roots.supported_verify_schemes()
     }
 }
 

@@ -237,6 +237,9 @@ fn client_certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "it is not for clients".into()
         }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "it is one for an authority, and not itself in clientCA=".into()
+        }
         error => error.to_string(),
     }
 }
@@ -268,12 +271,12 @@ fn refusal(who: &str, alert: Alert) -> Error {
         Alert::BadCertificate => certificate("it is bad, or for another name"),
         Alert::UnsupportedCertificate => certificate("it is of a kind that is not taken"),
         Alert::CertificateUnknown => certificate("no reason was given"),
-        Alert::AccessDenied => tls(format!("{who} denies access to whom the certificate names")),
+        Alert::AccessDenied => tls(format!("{who} refused us (access denied)")),
         Alert::ProtocolVersion => tls(format!("{who} speaks no version of TLS that is allowed here"))
             .help("minVersion= and maxVersion= say which are: 1.2 and 1.3 at most"),
-        Alert::HandshakeFailure | Alert::InsufficientSecurity => {
-            tls(format!("{who} found no cipher or key in common"))
-        }
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => tls(format!(
+            "{who} gave up: there is no cipher or key in common, or it misses something"
+        )),
         Alert::UnrecognisedName => tls(format!("{who} does not know the name that was asked for")),
         Alert::NoApplicationProtocol => {
             tls(format!("{who} speaks none of the application protocols in alpn="))
