@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pemfile::Item;
 
-use super::{CertificateDer, Fault, Identity, PrivateKeyDer, base64, inspect};
+use super::{CertificateDer, Fault, Identity, PrivateKeyDer, base64, encrypted, inspect};
 use crate::error::reason;
 
 /// More than the certificates of all authorities of the world.
@@ -18,6 +18,8 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 struct Contents {
     certificates: Vec<CertificateDer<'static>>,
     keys: Vec<PrivateKeyDer<'static>>,
+    /// Keys under a passphrase, in DER.
+    encrypted: Vec<Vec<u8>>,
     labels: Vec<String>,
 }
 
@@ -34,30 +36,29 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> 
     Ok(contents.certificates)
 }
 
-/// The private key of a file.
+/// The private key of a file; `passphrase` is a file whose first line decrypts it, where that is needed.
 ///
 /// # Errors
-/// The file cannot be read, is no PEM, is damaged, or holds no key, an encrypted one, or several.
-pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+/// The file cannot be read, is no PEM, is damaged, or holds no key, several, or one that cannot be decrypted.
+pub fn key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'static>, Fault> {
     let mut contents = read(path)?;
-    match contents.keys.len() {
-        1 => Ok(contents.keys.remove(0)),
-        0 if contents
-            .labels
-            .iter()
-            .any(|label| label == "ENCRYPTED PRIVATE KEY") =>
-        {
-            let why = format!("the private key in {} is encrypted", shown(path));
-            let plain = format!("openssl pkey -in {} -out plain.pem", path.display());
-            Err(Fault::new(why).help(format!("take the passphrase off it: {plain}")))
-        }
-        0 => {
+    match (&contents.keys[..], &contents.encrypted[..]) {
+        ([_], []) => Ok(contents.keys.remove(0)),
+        ([], [der]) => match passphrase {
+            Some(file) => encrypted::decrypt(der, &encrypted::passphrase(file)?, path),
+            None => {
+                let why = format!("the private key in {} is encrypted", shown(path));
+                Err(Fault::new(why).help("passphraseFile=FILE names a file with its passphrase"))
+            }
+        },
+        ([], []) => {
             let why = format!("{} holds no private key{}", shown(path), contents.instead());
             Err(Fault::new(why))
         }
-        several => Err(Fault::new(format!(
-            "{} holds {several} private keys, one is needed",
-            shown(path)
+        (plain, encrypted) => Err(Fault::new(format!(
+            "{} holds {} private keys, one is needed",
+            shown(path),
+            plain.len() + encrypted.len()
         ))),
     }
 }
@@ -66,8 +67,13 @@ pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
 ///
 /// # Errors
 /// As [`key`] and [`certificates`].
-pub fn identity(key_file: &Path, chain_file: &Path, extra: Option<&Path>) -> Result<Identity, Fault> {
-    let key = key(key_file)?;
+pub fn identity(
+    key_file: &Path,
+    passphrase: Option<&Path>,
+    chain_file: &Path,
+    extra: Option<&Path>,
+) -> Result<Identity, Fault> {
+    let key = key(key_file, passphrase)?;
     let mut chain = certificates(chain_file)?;
     if let Some(extra) = extra {
         chain.extend(certificates(extra)?);
@@ -120,7 +126,7 @@ pub fn roots(path: &Path) -> Result<Roots, Fault> {
 ///
 /// # Errors
 /// The directory cannot be read, holds none, or one of them is no identity.
-pub fn identities(directory: &Path) -> Result<Vec<Identity>, Fault> {
+pub fn identities(directory: &Path, passphrase: Option<&Path>) -> Result<Vec<Identity>, Fault> {
     let files = pem_files(directory)?;
     if files.is_empty() {
         return Err(Fault::new(format!(
@@ -128,7 +134,10 @@ pub fn identities(directory: &Path) -> Result<Vec<Identity>, Fault> {
             shown(directory)
         )));
     }
-    files.iter().map(|file| identity(file, file, None)).collect()
+    files
+        .iter()
+        .map(|file| identity(file, passphrase, file, None))
+        .collect()
 }
 
 fn pem_files(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
@@ -192,10 +201,11 @@ fn read(path: &Path) -> Result<Contents, Fault> {
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<Contents, Fault> {
-    let labels = labels(bytes, path)?;
+    let (labels, encrypted) = labels(bytes, path)?;
     let mut contents = Contents {
         certificates: Vec::new(),
         keys: Vec::new(),
+        encrypted,
         labels,
     };
     for item in rustls_pemfile::read_all(&mut &*bytes) {
@@ -223,40 +233,57 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Contents, Fault> {
     Ok(contents)
 }
 
-/// The labels of a file's sections. The crate that reads them passes over what it does not know without a word, so
-/// that what is wrong is said here.
-fn labels(bytes: &[u8], path: &Path) -> Result<Vec<String>, Fault> {
+/// The labels of a file's sections, and the keys under a passphrase. The crate that reads sections passes over what it
+/// does not know without a word, so that what is wrong is said here.
+fn labels(bytes: &[u8], path: &Path) -> Result<(Vec<String>, Vec<Vec<u8>>), Fault> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Fault::new(format!("{} is empty", shown(path))));
     }
     let text = String::from_utf8_lossy(bytes);
-    let mut labels = Vec::new();
-    let mut open: Option<&str> = None;
+    let (mut labels, mut encrypted) = (Vec::new(), Vec::new());
+    let mut open: Option<(&str, String)> = None;
     for line in text.lines().map(str::trim_end) {
         let label = |begin: &str| line.strip_prefix(begin)?.strip_suffix("-----");
         if let Some(label) = label("-----BEGIN ") {
             if open.is_some() {
                 break;
             }
-            open = Some(label);
+            open = Some((label, String::new()));
             labels.push(label.to_owned());
         } else if let Some(label) = label("-----END ") {
-            if open != Some(label) {
-                break;
+            match open.take() {
+                Some((begun, body)) if begun == label => {
+                    if label == ENCRYPTED {
+                        let damaged =
+                            || Fault::new(format!("{} is damaged: its base64 is wrong", shown(path)));
+                        encrypted.push(base64::decode(&body).ok_or_else(damaged)?);
+                    }
+                }
+                begun => {
+                    open = begun;
+                    break;
+                }
             }
-            open = None;
-        } else if open.is_some() && line.starts_with("Proc-Type:") && line.contains("ENCRYPTED") {
-            let why = format!("the private key in {} is encrypted the way of old", shown(path));
-            let plain = format!("openssl pkey -in {} -out plain.pem", path.display());
-            return Err(Fault::new(why).help(format!("take the passphrase off it: {plain}")));
+        } else if let Some((label, body)) = &mut open {
+            if line.starts_with("Proc-Type:") && line.contains("ENCRYPTED") {
+                let why = format!("the private key in {} is encrypted in an old way", shown(path));
+                let again = format!(
+                    "openssl pkcs8 -topk8 -v2 aes256 -in {} -out new.pem",
+                    path.display()
+                );
+                return Err(Fault::new(why).help(format!("encrypt it anew: {again}")));
+            }
+            if *label == ENCRYPTED {
+                body.push_str(line);
+            }
         }
     }
-    if let Some(label) = open {
+    if let Some((label, _)) = open {
         let why = format!("{} is cut off within a {}", shown(path), label.escape_debug());
         return Err(Fault::new(why));
     }
     if !labels.is_empty() {
-        return Ok(labels);
+        return Ok((labels, encrypted));
     }
     // A sequence with a length of two bytes, as every certificate and every key container begins.
     if bytes.starts_with(&[0x30, 0x82]) {
@@ -267,7 +294,11 @@ fn labels(bytes: &[u8], path: &Path) -> Result<Vec<String>, Fault> {
     Err(Fault::new(format!("{} is not PEM", shown(path))))
 }
 
-fn shown(path: &Path) -> String {
+/// The label of a key under a passphrase (RFC 5958, section 5).
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+/// A path within a line of a message.
+pub(super) fn shown(path: &Path) -> String {
     format!("`{}`", path.display().to_string().escape_debug())
 }
 
@@ -339,11 +370,11 @@ mod tests {
         let path = directory.path().join("both.pem");
         let ours = identity();
         write_secret(&path, &(certificates_pem(&ours.chain) + &key_pem(&ours.key))).unwrap();
-        let read = super::identity(&path, &path, Some(&path)).unwrap();
+        let read = super::identity(&path, None, &path, Some(&path)).unwrap();
         assert_eq!(read.key, ours.key);
         assert_eq!(read.chain, [&ours.chain[..], &ours.chain[..]].concat());
         assert_eq!(roots(directory.path()).unwrap().certificates, ours.chain);
-        assert_eq!(identities(directory.path()).unwrap().len(), 1);
+        assert_eq!(identities(directory.path(), None).unwrap().len(), 1);
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
         assert!(write_secret(&path, "again").is_err());
@@ -366,10 +397,44 @@ mod tests {
             (short.as_bytes(), "certificate 1 in `f` is damaged"),
             (
                 b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                "the private key in `f` is encrypted the way of old",
+                "the private key in `f` is encrypted in an old way",
             ),
         ] {
             assert_eq!(fault(text), why);
+        }
+    }
+
+    #[test]
+    fn keys_of_openssl_are_decrypted_with_the_right_passphrase_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let ours = identity();
+        write_secret(&at("plain"), &key_pem(&ours.key)).unwrap();
+        fs::write(at("right"), "open sesame\r\nsecond line").unwrap();
+        fs::write(at("wrong"), "open barley").unwrap();
+        fs::write(at("none"), "\n").unwrap();
+        let openssl = |extra: &[&str], out: &str| {
+            let mut command = std::process::Command::new("openssl");
+            command.args(["pkcs8", "-topk8", "-passout", "pass:open sesame", "-in"]);
+            command.arg(at("plain")).arg("-out").arg(at(out)).args(extra);
+            command.output().is_ok_and(|output| output.status.success())
+        };
+        if !openssl(&["-v2", "aes256"], "pbkdf2") {
+            // Without the peer there is nothing to agree with.
+            return;
+        }
+        assert!(openssl(&["-scrypt"], "scrypt"));
+        for name in ["pbkdf2", "scrypt"] {
+            let with = |file: &str| key(&at(name), Some(&at(file)));
+            assert_eq!(with("right").unwrap(), ours.key, "{name}");
+            assert!(with("wrong").unwrap_err().why.starts_with("wrong passphrase"));
+            assert!(
+                with("none")
+                    .unwrap_err()
+                    .why
+                    .starts_with("there is no passphrase")
+            );
+            assert!(key(&at(name), None).unwrap_err().why.ends_with("is encrypted"));
         }
     }
 
@@ -382,7 +447,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             let of = |fault: Fault| fault.why.replace(&directory.path().display().to_string(), "");
             (
-                key(&path).map(|_| ()).map_err(of),
+                key(&path, None).map(|_| ()).map_err(of),
                 certificates(&path).map(|_| ()).map_err(of),
             )
         };
@@ -397,11 +462,11 @@ mod tests {
             no_certificate.unwrap_err(),
             "`/f` holds no certificate, but a PRIVATE KEY"
         );
-        let (encrypted, _) = words(&section("ENCRYPTED PRIVATE KEY", b"xyz"));
+        let (encrypted, _) = words(&section(ENCRYPTED, b"xyz"));
         assert_eq!(encrypted.unwrap_err(), "the private key in `/f` is encrypted");
         fs::remove_file(&path).unwrap();
         assert!(
-            key(&path)
+            key(&path, None)
                 .unwrap_err()
                 .why
                 .ends_with("`: no such file or directory")

@@ -100,7 +100,7 @@ impl Store {
             return Ok(None);
         }
         let (key, certificate) = (directory.join("key.pem"), self.certificate_file());
-        let identity = files::identity(&key, &certificate, None)?;
+        let identity = files::identity(&key, None, &certificate, None)?;
         let left = identity
             .chain
             .first()

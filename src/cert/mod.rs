@@ -7,6 +7,7 @@ pub mod issue;
 pub mod local;
 
 mod base64;
+mod encrypted;
 mod name;
 mod pin;
 

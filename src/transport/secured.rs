@@ -39,7 +39,11 @@ pub(super) fn verified_name(args: &Args, instead: &str) -> Result<ServerName<'st
 }
 
 /// Our certificate as a client; the key is in the same file where no other is named.
-pub(super) fn client_identity(args: &Args, certificate: &str) -> Result<Option<KeyFiles>, Refused> {
+pub(super) fn client_identity(
+    args: &Args,
+    certificate: &str,
+    passphrase: Option<PathBuf>,
+) -> Result<Option<KeyFiles>, Refused> {
     let key = args.text_if("privateKey");
     match (args.text_if(certificate), key) {
         (None, None) => Ok(None),
@@ -47,6 +51,7 @@ pub(super) fn client_identity(args: &Args, certificate: &str) -> Result<Option<K
             key: key.unwrap_or(certificate).into(),
             certificate: certificate.into(),
             extra: None,
+            passphrase,
         })),
         (None, Some(_)) => {
             let message = "a private key is of no use without its certificate";
@@ -184,6 +189,9 @@ impl Binder for SecureServer {
         }
         // Before the address is taken: what cannot be served is not bound.
         let config = self.settings.read().map_err(|fault| fault.at(Status::Bind))?;
+        if let Some(fault) = config.alone() {
+            info!("netkit's own certificate is known by its pin alone: {fault}");
+        }
         let (socket, address) = self.socket()?;
         Ok(Box::new(SecureBound {
             socket,

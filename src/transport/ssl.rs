@@ -114,7 +114,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
         trust: args
             .text_if("caCertsDir")
             .map_or(Trust::Platform, |path| Trust::Roots(path.into())),
-        identity: client_identity(args, "certKey")?,
+        identity: client_identity(args, "certKey", None)?,
         alpn: Vec::new(),
         versions: BOTH,
     };
@@ -150,6 +150,7 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
                 certificate: path("certKey").unwrap_or_else(|| key.clone()),
                 key,
                 extra: path("extraCertChain"),
+                passphrase: None,
             }),
             client_auth: None,
             alpn: Vec::new(),

@@ -69,6 +69,7 @@ const CLIENT: &[Param] = &[
         "sha256/BASE64 of public keys to trust, whatever the certificate says",
     )
     .by_name(),
+    PASSPHRASE_FILE,
     Param::optional(
         "insecure",
         ValueKind::Flag,
@@ -132,12 +133,19 @@ const SERVER: &[Param] = &[
     ALPN,
     MIN_VERSION,
     MAX_VERSION,
+    PASSPHRASE_FILE,
 ];
 
 const ALPN: Param = Param::absent(
     "alpn",
     ValueKind::List,
     "application protocols, the preferred one first",
+)
+.by_name();
+const PASSPHRASE_FILE: Param = Param::absent(
+    "passphraseFile",
+    ValueKind::Path,
+    "file whose first line is the passphrase of the key",
 )
 .by_name();
 const VERSION: ValueKind = ValueKind::Choice(&["1.2", "1.3"]);
@@ -175,7 +183,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
     let settings = ClientSettings {
         server_name: verified_name(args, "serverName")?,
         trust: trust(args)?,
-        identity: client_identity(args, "certificate")?,
+        identity: identity(args)?,
         alpn: alpn(args)?,
         versions: versions(args)?,
     };
@@ -202,6 +210,21 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
         }),
     };
     Ok(Box::new(SecureClient::new(below, settings, timeout)))
+}
+
+fn identity(args: &Args) -> Result<Option<KeyFiles>, Refused> {
+    let passphrase = args.text_if("passphraseFile").map(PathBuf::from);
+    let identity = client_identity(args, "certificate", passphrase)?;
+    match &identity {
+        None if args.given("passphraseFile") => Err(needs(args, "passphraseFile", "certificate")),
+        _ => Ok(identity),
+    }
+}
+
+/// Refuses a field that is given without the one that it serves.
+fn needs(args: &Args, name: &str, what: &str) -> Refused {
+    let message = format!("{name} is of no use without {what}");
+    args.refuse(name, Kind::MissingArgument, message)
 }
 
 fn trust(args: &Args) -> Result<Trust, Refused> {
@@ -264,14 +287,10 @@ fn versions(args: &Args) -> Result<Versions, Refused> {
 
 fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
     let path = |name: &str| args.text_if(name).map(PathBuf::from);
-    let needs = |name: &str, what: &str| {
-        let message = format!("{name} is of no use without {what}");
-        Err(args.refuse(name, Kind::MissingArgument, message))
-    };
-    let extra = path("extraCertChain");
+    let (extra, passphrase) = (path("extraCertChain"), path("passphraseFile"));
     // Either file may hold both.
     let files = match (path("privateKey"), path("certKey")) {
-        (None, None) if extra.is_some() => return needs("extraCertChain", "a certificate"),
+        (None, None) if extra.is_some() => return Err(needs(args, "extraCertChain", "certKey")),
         (None, None) => None,
         (Some(key), certificate) => Some((certificate.unwrap_or_else(|| key.clone()), key)),
         (None, Some(both)) => Some((both.clone(), both)),
@@ -280,14 +299,20 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
         key,
         certificate,
         extra,
+        passphrase: passphrase.clone(),
     });
     let source = match (path("certDir"), files) {
-        (Some(directory), files) => Source::Directory(directory, files),
+        (Some(path), otherwise) => Source::Directory {
+            path,
+            passphrase,
+            otherwise,
+        },
         (None, Some(files)) => Source::Files(files),
+        (None, None) if passphrase.is_some() => return Err(needs(args, "passphraseFile", "privateKey")),
         (None, None) => Source::Local(Store::of_user()),
     };
     let client_auth = match path("clientCA") {
-        None if args.given("clientAuth") => return needs("clientAuth", "clientCA"),
+        None if args.given("clientAuth") => return Err(needs(args, "clientAuth", "clientCA")),
         None => None,
         Some(authority) => Some(ClientAuth {
             authority,

@@ -62,11 +62,18 @@ pub struct KeyFiles {
     pub certificate: PathBuf,
     /// PEM with more certificates to send.
     pub extra: Option<PathBuf>,
+    /// The file whose first line is the passphrase of the key.
+    pub passphrase: Option<PathBuf>,
 }
 
 impl KeyFiles {
     fn read(&self) -> Result<CertifiedKey, Fault> {
-        let identity = files::identity(&self.key, &self.certificate, self.extra.as_deref())?;
+        let identity = files::identity(
+            &self.key,
+            self.passphrase.as_deref(),
+            &self.certificate,
+            self.extra.as_deref(),
+        )?;
         certified(&identity).map_err(|fault| {
             let key = self.key.display().to_string();
             Fault {
@@ -202,8 +209,15 @@ fn unexpected(error: &rustls::Error) -> Fault {
 pub enum Source {
     /// From files.
     Files(KeyFiles),
-    /// From the combined files of a directory, chosen by server name; for other names, the first or this one.
-    Directory(PathBuf, Option<KeyFiles>),
+    /// From the combined files of a directory, chosen by server name.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The file whose first line is the passphrase of the keys that have one.
+        passphrase: Option<PathBuf>,
+        /// For names that are nobody's; without it the first of the directory.
+        otherwise: Option<KeyFiles>,
+    },
     /// From netkit's local authority; without a store from nobody.
     Local(Option<Store>),
 }
@@ -273,8 +287,12 @@ impl ServerSettings {
     pub fn read(&self) -> Result<ServerConfig, Fault> {
         let (otherwise, several, alone) = match &self.source {
             Source::Files(files) => (files.read()?, Vec::new(), None),
-            Source::Directory(directory, otherwise) => {
-                let mut several = files::identities(directory)?
+            Source::Directory {
+                path,
+                passphrase,
+                otherwise,
+            } => {
+                let mut several = files::identities(path, passphrase.as_deref())?
                     .iter()
                     .map(certified)
                     .collect::<Result<Vec<_>, _>>()?;
