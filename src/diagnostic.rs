@@ -9,6 +9,8 @@ use crate::error::{Error, Status};
 
 /// A picture is at most this wide, indentation apart: what most terminals show without wrapping.
 const COLUMNS_MAX: usize = 100;
+/// More characters without a width than this on top of one another belong to no script, and would hide the line.
+const COMBINED_MAX: usize = 8;
 /// Words of the user that a message repeats are clipped here, so that a message stays one line.
 const WORD_MAX: usize = 60;
 
@@ -146,9 +148,14 @@ struct Cell {
 
 fn cells(text: &str) -> Vec<Cell> {
     let mut column = 0;
+    let mut combined = 0;
     text.char_indices()
         .map(|(offset, c)| {
-            let (shown, width) = shown(c);
+            let (mut shown, mut width) = shown(c);
+            combined = if width == 0 { combined + 1 } else { 0 };
+            if combined > COMBINED_MAX {
+                (shown, width) = (char::REPLACEMENT_CHARACTER, 1);
+            }
             let cell = Cell {
                 offset,
                 column,
@@ -217,15 +224,16 @@ fn view(from: usize, to: usize) -> (usize, usize) {
 /// A word of the user inside a message: in backticks, on one line, not too long.
 #[must_use]
 pub fn quoted(word: &str) -> String {
-    let mut text = String::from("`");
-    for (count, c) in word.chars().enumerate() {
-        if count == WORD_MAX {
-            text.push('…');
-            break;
-        }
-        text.push(shown(c).0);
+    format!("`{}`", clean(word))
+}
+
+/// The same without the backticks.
+#[must_use]
+pub fn clean(word: &str) -> String {
+    let mut text: String = word.chars().take(WORD_MAX).map(|c| shown(c).0).collect();
+    if word.chars().nth(WORD_MAX).is_some() {
+        text.push('…');
     }
-    text.push('`');
     text
 }
 

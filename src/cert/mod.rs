@@ -14,7 +14,7 @@ mod pin;
 use std::fmt;
 
 // Plain types that every crate around certificates shares; no TLS comes with them.
-pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use name::Name;
 pub use pin::Pin;

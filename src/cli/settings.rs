@@ -90,7 +90,10 @@ impl Settings {
                 ));
             }
         }
-        let spec = Spec::of(name, self.0.iter().map(|(name, value)| (*name, value.as_str())));
+        let spec = self
+            .0
+            .iter()
+            .fold(Spec::new(name), |spec, (name, value)| spec.keyword(*name, value));
         let refused = match Args::read(&spec, Role::Server, protocol.settings) {
             Ok(args) => match (protocol.service)(&args) {
                 Ok(service) => return Ok(service),

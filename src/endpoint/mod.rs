@@ -2,9 +2,11 @@
 //! Absent: which types and fields exist, and everything that opens something.
 
 mod args;
+mod complaint;
 mod grammar;
 mod param;
 mod piece;
+mod read;
 mod refused;
 mod suggest;
 mod value;
@@ -103,6 +105,40 @@ impl PartialEq for Spec {
 impl Eq for Spec {}
 
 impl Spec {
+    /// An endpoint that a program names, rather than a user; its pieces stand nowhere.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Spec {
+        let name = Piece::new(name.into(), 0, 0, Vec::new());
+        Spec {
+            source: Arc::from(""),
+            name,
+            fields: Vec::new(),
+            span: Span::at(0),
+            depth: 0,
+        }
+    }
+
+    /// The same with one more positional.
+    #[must_use]
+    pub fn positional(mut self, value: impl Into<String>) -> Spec {
+        self.fields.push(Field {
+            name: None,
+            value: Piece::new(value.into(), 0, 0, Vec::new()),
+        });
+        self
+    }
+
+    /// The same with one more keyword.
+    #[must_use]
+    pub fn keyword(mut self, name: impl Into<String>, value: impl Into<String>) -> Spec {
+        let name = Piece::new(name.into(), 0, 0, Vec::new());
+        self.fields.push(Field {
+            name: Some(name),
+            value: Piece::new(value.into(), 0, 0, Vec::new()),
+        });
+        self
+    }
+
     /// Cuts an endpoint string. Takes time in proportion to its length, whatever it holds.
     ///
     /// # Errors
@@ -111,27 +147,6 @@ impl Spec {
     pub fn parse(text: &str) -> Result<Spec, Refused> {
         let source: Arc<str> = Arc::from(text);
         Spec::assemble(&source, None, text, 0)
-    }
-
-    /// An endpoint made of its parts rather than of text; refusals of it point nowhere.
-    pub fn of<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Spec {
-        let piece = |text: &str| Piece::new(text.to_owned(), 0, 0, Vec::new());
-        let fields = fields
-            .into_iter()
-            .map(|(name, value)| Field {
-                name: Some(piece(name)),
-                value: piece(value),
-            })
-            .collect();
-        let mut spec = Spec {
-            source: Arc::from(""),
-            name: piece(name),
-            fields,
-            span: Span::at(0),
-            depth: 0,
-        };
-        spec.source = spec.to_string().into();
-        spec
     }
 
     /// The same for bytes that may not be text.
@@ -313,3 +328,6 @@ impl fmt::Display for Spec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,16 @@ pub enum ValueKind {
     Endpoint,
 }
 
+impl ValueKind {
+    /// Whether an IPv6 address may stand here.
+    pub(super) const fn is_address(self) -> bool {
+        matches!(
+            self,
+            ValueKind::Host | ValueKind::Address | ValueKind::AddressV4 | ValueKind::AddressV6
+        )
+    }
+}
+
 impl Param {
     const fn new(name: &'static str, value: ValueKind, default: Default, doc: &'static str) -> Self {
         Param {

@@ -110,9 +110,9 @@ impl Server {
                     let Some(respond) = self.0.service.respond.clone() else {
                         continue;
                     };
-                    let (server, once) = (self.clone(), self.0.limits.once);
+                    let (server, once, hexdump) = (self.clone(), self.0.limits.once, self.0.limits.hexdump);
                     accepting.spawn(async move {
-                        datagrams::serve(socket, respond, once).await;
+                        datagrams::serve(socket, respond, once, hexdump).await;
                         server.0.had_one.store(once, Relaxed);
                     });
                 }
@@ -171,7 +171,6 @@ impl Server {
             };
             match poll_fn(|cx| listener.poll_accept(cx)).await {
                 Ok(Some(incoming)) => {
-                    shortage.over();
                     if self.0.limits.once {
                         if self.serve_once(incoming, &endpoint).await {
                             return;
@@ -185,7 +184,7 @@ impl Server {
                     debug!("a client on {endpoint} left before it was accepted")
                 }
                 Err(error) => {
-                    shortage.begins(&endpoint, &error);
+                    shortage.met(&endpoint, &error);
                     tokio::select! {
                         () = self.0.open.one_left() => {}
                         () = tokio::time::sleep(shortage::PAUSE) => {}

@@ -2,7 +2,7 @@
 //! Absent: accepting.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -11,23 +11,25 @@ use crate::error::reason;
 /// How long the accept loop rests when descriptors or memory run out, unless a connection ends before.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
-/// Says once, not on every attempt, that clients have to wait because the system has run out of something.
+/// How often it is worth a line that clients have to wait.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Says that clients have to wait because the system has run out of something; not on every attempt, as a server at
+/// its limit gets there again with each connection that ends.
 #[derive(Default)]
-pub(super) struct Shortage(bool);
+pub(super) struct Shortage {
+    said: Option<Instant>,
+}
 
 impl Shortage {
-    pub(super) fn begins(&mut self, endpoint: &str, error: &io::Error) {
-        if !self.0 {
+    pub(super) fn met(&mut self, endpoint: &str, error: &io::Error) {
+        if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+            self.said = Some(Instant::now());
             warn!(
                 "cannot accept on {endpoint}: {}; clients wait until connections end",
                 reason(error)
             );
         }
-        self.0 = true;
-    }
-
-    pub(super) fn over(&mut self) {
-        self.0 = false;
     }
 }
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -147,7 +148,7 @@ impl AsyncRead for Input {
 /// A descriptor to write to.
 #[derive(Debug)]
 pub struct Output {
-    /// `None`: it was closed.
+    /// `None`: it cannot be written, or was shut down.
     wait: Option<Wait>,
     kind: Kind,
     /// It stands for standard output, which has to go when this is shut down.
@@ -161,12 +162,21 @@ impl Output {
     /// What the system says.
     pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
         let kind = Kind::of(descriptor)?;
+        let is_stdout = descriptor.as_raw_fd() == 1;
+        // A pipe's reading end must not be opened anew: that would make a writer, and readers would wait for it.
+        if kind != Kind::Socket && access(descriptor)? == OFlags::RDONLY {
+            return Ok(Output {
+                wait: None,
+                kind,
+                is_stdout,
+            });
+        }
         let own = own(descriptor, kind, OFlags::WRONLY)?;
         let wait = Some(Wait::new(own, kind, Interest::WRITABLE)?);
         Ok(Output {
             wait,
             kind,
-            is_stdout: descriptor.as_raw_fd() == 1,
+            is_stdout,
         })
     }
 
@@ -189,7 +199,7 @@ impl AsyncWrite for Output {
             Ok(written?)
         };
         match &self.wait {
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            None => Poll::Ready(Err(Errno::BADF.into())),
             Some(Wait::Never(descriptor)) => Poll::Ready(retried(|| write(descriptor))),
             Some(Wait::Polled(polled)) => loop {
                 let mut ready = ready!(polled.poll_write_ready(cx))?;
@@ -215,7 +225,7 @@ impl AsyncWrite for Output {
         };
         let done = match self.kind {
             Kind::Socket => match shutdown(descriptor, Shutdown::Write) {
-                Err(rustix::io::Errno::NOTCONN) => Ok(()),
+                Err(Errno::NOTCONN) => Ok(()),
                 done => done.map_err(io::Error::from),
             },
             // The reader at the other end sees the end only when the last writer is closed, the original included.

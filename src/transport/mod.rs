@@ -3,10 +3,13 @@
 
 pub mod datagrams;
 pub mod descriptor;
+pub mod listening;
 pub mod reading;
 pub mod socket;
 pub mod stdio;
 
+mod fd;
+mod lock;
 mod race;
 #[cfg(feature = "tls")]
 mod secured;
@@ -15,12 +18,16 @@ mod ssl;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
+mod udp;
+mod unix;
 
 use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
 use crate::connection::{Address, BoxFuture, Connection};
+#[cfg(feature = "tls")]
+use crate::endpoint::Spec;
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 
@@ -33,7 +40,12 @@ pub static TRANSPORTS: &[&Transport] = &[
     &tls::TLS,
     #[cfg(feature = "tls")]
     &ssl::SSL,
+    &unix::UNIX,
+    &udp::UDP,
+    &udp::UDP4,
+    &udp::UDP6,
     &stdio::STDIO,
+    &fd::FD,
 ];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and
@@ -73,6 +85,12 @@ pub struct ServerRole {
 pub trait Connector: Send + Sync + fmt::Debug {
     /// Opens one connection, established to its last layer, within the endpoint's own time limit.
     fn connect(&self) -> BoxFuture<'_, Result<Connection>>;
+}
+
+/// What opens the connections of a client endpoint that stands in another one.
+#[cfg(feature = "tls")]
+fn client(spec: &Spec) -> Result<Box<dyn Connector>, Refused> {
+    reading::connector(spec).map(|(connector, _)| connector)
 }
 
 /// Takes an address for a server.

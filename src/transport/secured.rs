@@ -12,7 +12,8 @@ use socket2::Socket;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-use super::socket::{Listen, Target, TcpAccept, cannot_bind, reachable};
+use super::listening::accept_on;
+use super::socket::{Listen, Target, cannot_bind, reachable};
 use super::{Accept, Binder, Bound, Connector, Incoming, Listener, Stage};
 use crate::cert::{Fault, Name, files};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
@@ -232,7 +233,7 @@ impl Bound for SecureBound {
 
     fn listen(&self) -> io::Result<Listener> {
         Ok(Listener::Connections(Box::new(SecureAccept {
-            below: TcpAccept::new(&self.socket)?,
+            below: accept_on(&self.socket)?,
             current: Arc::clone(&self.current),
         })))
     }
@@ -301,20 +302,20 @@ fn leading(names: &[Name], address: SocketAddr, pin: Option<String>) -> String {
 }
 
 fn client(host: &Name, address: SocketAddr, over: Option<String>, pin: Option<String>) -> String {
-    let (host, port) = (host.to_string(), address.port().to_string());
-    let mut fields = vec![("host", host.as_str()), ("port", port.as_str())];
-    fields.extend(over.as_deref().map(|over| ("endpoint", over)));
-    fields.extend(pin.as_deref().map(|pin| ("pin", pin)));
-    let mut spec = Spec::of("tls", fields);
-    // By position, as a user would write them.
-    for field in spec.fields.iter_mut().take(2) {
-        field.name = None;
+    let mut spec = Spec::new("tls")
+        .positional(host.to_string())
+        .positional(address.port().to_string());
+    if let Some(over) = over {
+        spec = spec.keyword("endpoint", over);
+    }
+    if let Some(pin) = pin {
+        spec = spec.keyword("pin", pin);
     }
     spec.to_string()
 }
 
 struct SecureAccept {
-    below: TcpAccept,
+    below: Box<dyn Accept>,
     current: Arc<Current>,
 }
 

@@ -1,18 +1,15 @@
-//! What TCP endpoint types share: names to addresses, raced; socket options; an accepting socket.
+//! What TCP endpoint types share: names to addresses, raced; socket options.
 //! Absent: endpoint text.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::race::{ATTEMPT_DELAY, Failure, interleave, list, race};
-use super::{Accept, Incoming, Stage};
-use crate::connection::{Address, Connection, Facts, Stream};
 use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
 use crate::units::duration_text;
@@ -233,44 +230,6 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// Accepts on a listening TCP socket.
-pub struct TcpAccept {
-    listener: TcpListener,
-    /// Our end of every connection, where the bound address says it without a system call.
-    local: Option<SocketAddr>,
-}
-
-impl TcpAccept {
-    /// On the current runtime, a duplicate of a bound socket.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn new(socket: &Socket) -> io::Result<Self> {
-        let listener = TcpListener::from_std(socket.try_clone()?.into())?;
-        let local = listener
-            .local_addr()
-            .ok()
-            .filter(|address| !address.ip().is_unspecified());
-        Ok(TcpAccept { listener, local })
-    }
-}
-
-impl Accept for TcpAccept {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
-        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
-        let local = match self.local {
-            Some(local) => Address::Inet(local),
-            None => stream.local_addr().map_or(Address::Unnamed, Address::Inet),
-        };
-        let peer = Address::Inet(peer);
-        let stream = Stream::new(stream, Facts::new(local, peer.clone()));
-        Poll::Ready(Ok(Some(Incoming {
-            peer,
-            stage: Stage::Established(Connection::Stream(stream)),
-        })))
-    }
 }
 
 #[cfg(test)]

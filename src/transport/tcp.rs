@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::socket::{BACKLOG, Family, Listen, Target, TcpAccept, cannot_bind, reachable};
+use super::listening::{accept_on, endpoint_of};
+use super::socket::{BACKLOG, Family, Listen, Target, cannot_bind};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
@@ -175,11 +176,8 @@ struct TcpServer(Listen);
 impl Binder for TcpServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         let bound = self.0.bind().and_then(|socket| {
-            let address = socket
-                .local_addr()?
-                .as_socket()
-                .ok_or(io::ErrorKind::Unsupported)?;
-            Ok(TcpBound { socket, address })
+            let endpoint = endpoint_of(&socket)?;
+            Ok(TcpBound { socket, endpoint })
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
@@ -190,15 +188,15 @@ impl Binder for TcpServer {
 
 struct TcpBound {
     socket: Socket,
-    address: SocketAddr,
+    endpoint: String,
 }
 
 impl Bound for TcpBound {
     fn endpoint(&self) -> String {
-        format!("tcp:{}", reachable(self.address))
+        self.endpoint.clone()
     }
 
     fn listen(&self) -> io::Result<Listener> {
-        Ok(Listener::Connections(Box::new(TcpAccept::new(&self.socket)?)))
+        Ok(Listener::Connections(accept_on(&self.socket)?))
     }
 }

@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::reading;
 use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity, verified_name};
 use super::socket::{Family, Listen, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
@@ -195,7 +194,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
                 let refused = args.refuse("bindAddress", Kind::Conflict, message);
                 return Err(refused.help("give it to the inner endpoint"));
             }
-            Below::Endpoint(reading::connector(&inner)?.0)
+            Below::Endpoint(super::client(&inner)?)
         }
         None => Below::Tcp(Target {
             host: args.host("host").to_owned(),

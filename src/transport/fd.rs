@@ -1,0 +1,249 @@
+//! The `fd` endpoint: a descriptor that our parent left open, by its number.
+//! Absent: opening anything, and removing what the descriptor leads to.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::sockopt::{socket_acceptconn, socket_type};
+use rustix::net::{RecvFlags, SendFlags, SocketType, recv, send};
+use socket2::Socket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::descriptor::{Input, Kind, Output};
+use super::listening::{accept_on, endpoint_of};
+use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
+use crate::connection::datagram::Messages;
+use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts, Stream};
+use crate::endpoint::{Param, ValueKind};
+use crate::error::{Error, Result, Status};
+use crate::kernel;
+
+const CLIENT: &[Param] = &[Param::required(
+    "number",
+    ValueKind::Descriptor,
+    "of a connected socket, or a pipe",
+)];
+
+const SERVER: &[Param] = &[Param::required(
+    "number",
+    ValueKind::Descriptor,
+    "of a listening socket",
+)];
+
+/// The table entry.
+pub(super) static FD: Transport = Transport {
+    name: "fd",
+    summary: "a descriptor left open by the process that starts us",
+    client: Some(ClientRole {
+        params: CLIENT,
+        examples: &["fd:3"],
+        connector: |args| Ok(Box::new(Inherited(number(args.integer("number"))))),
+    }),
+    server: Some(ServerRole {
+        params: SERVER,
+        examples: &["fd:3"],
+        binder: |args| Ok(Box::new(Inherited(number(args.integer("number"))))),
+    }),
+};
+
+/// Numbers beyond what the system has are not open, which is what will be said of them.
+fn number(given: u64) -> i32 {
+    i32::try_from(given).unwrap_or(i32::MAX)
+}
+
+#[derive(Debug)]
+struct Inherited(i32);
+
+impl Inherited {
+    fn adopt(&self, status: Status) -> Result<OwnedFd> {
+        kernel::adopt(self.0).map_err(|error| Error::io(status, &error))
+    }
+}
+
+impl Connector for Inherited {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+        let connection = self.adopt(Status::Connect).and_then(|descriptor| {
+            connection(descriptor, self.0).map_err(|error| Error::io(Status::Connect, &error))
+        });
+        Box::pin(std::future::ready(connection))
+    }
+}
+
+fn connection(descriptor: OwnedFd, number: i32) -> io::Result<Connection> {
+    let facts = Facts::new(Address::Unnamed, Address::Descriptor(number));
+    if Kind::of(descriptor.as_fd())? == Kind::Socket {
+        if socket_acceptconn(&descriptor)? {
+            return Err(io::Error::other("the socket listens: it is a server endpoint"));
+        }
+        let kind = socket_type(&descriptor)?;
+        if kind != SocketType::STREAM {
+            let watched = kernel::watch(descriptor, Interest::READABLE | Interest::WRITABLE);
+            let socket = watched.map_err(|(_, error)| error)?;
+            let ends = kind == SocketType::SEQPACKET;
+            return Ok(Connection::Datagram(Datagram::new(Inbox { socket, ends }, facts)));
+        }
+    }
+    let input = Input::new(descriptor.as_fd())?;
+    let output = Output::new(descriptor.as_fd())?;
+    Ok(Connection::Stream(Stream::new(
+        tokio::io::join(input, output),
+        facts,
+    )))
+}
+
+/// A connected socket of messages.
+struct Inbox {
+    socket: AsyncFd<OwnedFd>,
+    /// An empty read is the end, not an empty message (SOCK_SEQPACKET).
+    ends: bool,
+}
+
+impl Messages for Inbox {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
+        loop {
+            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
+            let received =
+                ready.try_io(|socket| Ok(recv(socket.get_ref(), &mut *buf, RecvFlags::DONTWAIT)?.0));
+            match received {
+                Ok(Ok(0)) if self.ends => return Poll::Ready(Ok(None)),
+                Ok(received) => return Poll::Ready(received.map(Some)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Poll<io::Result<()>> {
+        loop {
+            let mut ready = ready!(self.socket.poll_write_ready(cx))?;
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let sent = ready.try_io(|socket| Ok(send(socket.get_ref(), message, flags)?));
+            match sent {
+                Ok(sent) => return Poll::Ready(sent.map(|_| ())),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+impl Binder for Inherited {
+    fn bind(&self) -> Result<Box<dyn Bound>> {
+        let descriptor = self.adopt(Status::Bind)?;
+        let bound = listening(descriptor).map_err(|error| Error::io(Status::Bind, &error))?;
+        Ok(Box::new(bound))
+    }
+}
+
+fn listening(descriptor: OwnedFd) -> io::Result<FdBound> {
+    let is_socket = Kind::of(descriptor.as_fd())? == Kind::Socket;
+    if !is_socket || !socket_acceptconn(&descriptor)? {
+        let what = if is_socket {
+            "the socket does not listen"
+        } else {
+            "the descriptor is not a socket"
+        };
+        return Err(io::Error::other(what));
+    }
+    let socket = Socket::from(descriptor);
+    // A blocking accept would stop everything else; whoever shares the listening socket has to live with it.
+    socket.set_nonblocking(true)?;
+    let endpoint = endpoint_of(&socket)?;
+    Ok(FdBound { socket, endpoint })
+}
+
+struct FdBound {
+    socket: Socket,
+    endpoint: String,
+}
+
+impl Bound for FdBound {
+    fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    fn listen(&self) -> io::Result<Listener> {
+        Ok(Listener::Connections(accept_on(&self.socket)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_socket_is_a_stream() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let Connection::Stream(mut stream) = connection(ours.into(), 3).unwrap() else {
+            panic!("no stream")
+        };
+        theirs.set_nonblocking(true).unwrap();
+        let mut theirs = tokio::net::UnixStream::from_std(theirs).unwrap();
+        stream.write_all(b"ask").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut asked = String::new();
+        theirs.read_to_string(&mut asked).await.unwrap();
+        assert_eq!(asked, "ask");
+    }
+
+    #[tokio::test]
+    async fn a_datagram_socket_keeps_messages_apart_and_empty_ones_too() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let Connection::Datagram(mut inbox) = connection(ours.into(), 3).unwrap() else {
+            panic!("no datagrams")
+        };
+        for message in [&b"one"[..], b"", b"three"] {
+            theirs.send(message).unwrap();
+        }
+        let mut buf = [0; 10];
+        for length in [3, 0, 5] {
+            assert_eq!(inbox.recv(&mut buf).await.unwrap(), Some(length));
+        }
+        inbox.send(b"").await.unwrap();
+        assert_eq!(theirs.recv(&mut buf).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_goes_one_way() {
+        let (reader, writer) = io::pipe().unwrap();
+        let Connection::Stream(mut from) = connection(reader.into(), 3).unwrap() else {
+            panic!("no stream")
+        };
+        let Connection::Stream(mut to) = connection(writer.into(), 4).unwrap() else {
+            panic!("no stream")
+        };
+        to.write_all(b"x").await.unwrap();
+        drop(to);
+        let mut got = String::new();
+        from.read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "x");
+        assert!(from.write_all(b"x").await.is_err());
+    }
+
+    #[test]
+    fn the_wrong_kind_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("s")).unwrap();
+        let error = connection(listener.try_clone().unwrap().into(), 3).unwrap_err();
+        assert_eq!(error.to_string(), "the socket listens: it is a server endpoint");
+        assert!(listening(listener.into()).unwrap().endpoint.ends_with("/s"));
+        let (one, _two) = UnixStream::pair().unwrap();
+        assert_eq!(
+            listening(one.into()).err().unwrap().to_string(),
+            "the socket does not listen"
+        );
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(
+            listening(file.into()).err().unwrap().to_string(),
+            "the descriptor is not a socket"
+        );
+        assert_eq!(
+            Inherited(i32::MAX).bind().err().unwrap().why(),
+            "the descriptor is not open"
+        );
+    }
+}

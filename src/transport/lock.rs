@@ -1,0 +1,167 @@
+//! The lock beside a UNIX socket: a symbolic link `PATH.lock` to the process that serves it, as Twisted makes it.
+//! Absent: the socket.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+/// A lock that is held. Dropping it removes the link.
+#[derive(Debug)]
+pub(super) struct Lock {
+    link: PathBuf,
+}
+
+/// What a lock says of the server that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// There is no lock.
+    Nobody,
+    /// A process that is there.
+    Alive(i32),
+    /// A process that is gone, or one that cannot be told from ourselves: after a restart in a container the old
+    /// server had our number.
+    Gone(i32),
+}
+
+/// Where the lock of a socket is.
+pub(super) fn path_of(socket: &Path) -> PathBuf {
+    let mut name: OsString = socket.into();
+    name.push(".lock");
+    name.into()
+}
+
+/// Reads a lock and changes nothing.
+///
+/// # Errors
+/// `InvalidData` where something else bears the name of the lock.
+pub(super) fn owner(link: &Path) -> io::Result<Owner> {
+    let target = match fs::read_link(link) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owner::Nobody),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(no_lock(link)),
+        Err(error) => return Err(error),
+    };
+    let number = target
+        .to_str()
+        .and_then(|text| text.parse::<i32>().ok())
+        .filter(|number| *number > 0);
+    let (Some(number), Some(pid)) = (number, number.and_then(Pid::from_raw)) else {
+        return Err(no_lock(link));
+    };
+    if number == std::process::id() as i32 {
+        return Ok(Owner::Gone(number));
+    }
+    Ok(match test_kill_process(pid) {
+        Err(Errno::SRCH) => Owner::Gone(number),
+        // Not being allowed to signal a process says that it is there.
+        _ => Owner::Alive(number),
+    })
+}
+
+fn no_lock(link: &Path) -> io::Error {
+    let text = format!(
+        "{} is not the lock of a server, and in the way of one",
+        link.display()
+    );
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+impl Lock {
+    /// Takes the lock of a socket; one that a dead process left is taken over.
+    ///
+    /// The caller holds the directory (see `unix::bind`), so that two takeovers do not meet.
+    ///
+    /// # Errors
+    /// `AddrInUse` where a process that is there has it; what [`owner`] and the system say.
+    pub(super) fn take(socket: &Path) -> io::Result<Lock> {
+        let link = path_of(socket);
+        match owner(&link)? {
+            Owner::Nobody => {}
+            Owner::Gone(_) => fs::remove_file(&link)?,
+            Owner::Alive(number) => {
+                let text = format!("address in use: process {number} holds {}", link.display());
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+            }
+        }
+        symlink(std::process::id().to_string(), &link)?;
+        Ok(Lock { link })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Another may have taken it over, if it took us for dead: then it is not ours to remove.
+        let ours = fs::read_link(&self.link)
+            .is_ok_and(|target| target.as_os_str() == &*std::process::id().to_string());
+        if ours {
+            let _ = fs::remove_file(&self.link);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process number that was used and is free again.
+    fn dead() -> String {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id().to_string()
+    }
+
+    #[test]
+    fn a_lock_is_a_link_to_our_number_and_goes_with_us() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let lock = Lock::take(&socket).unwrap();
+        let link = directory.path().join("s.lock");
+        assert_eq!(
+            fs::read_link(&link).unwrap().to_str().unwrap(),
+            std::process::id().to_string()
+        );
+        drop(lock);
+        assert!(fs::symlink_metadata(&link).is_err());
+    }
+
+    #[test]
+    fn the_living_keep_theirs_and_the_dead_do_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let link = path_of(&socket);
+        // Process 1 is always there, and may not be ours to signal.
+        symlink("1", &link).unwrap();
+        assert_eq!(Lock::take(&socket).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        fs::remove_file(&link).unwrap();
+        symlink(dead(), &link).unwrap();
+        assert!(matches!(owner(&link).unwrap(), Owner::Gone(_)));
+        drop(Lock::take(&socket).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_lock_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let link = path_of(&socket);
+        for target in ["garbage", "-1", "0"] {
+            symlink(target, &link).unwrap();
+            assert_eq!(
+                Lock::take(&socket).unwrap_err().kind(),
+                io::ErrorKind::InvalidData,
+                "{target}"
+            );
+            fs::remove_file(&link).unwrap();
+        }
+        fs::write(&link, "file").unwrap();
+        assert_eq!(
+            Lock::take(&socket).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert_eq!(fs::read_to_string(&link).unwrap(), "file");
+    }
+}

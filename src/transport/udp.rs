@@ -1,0 +1,479 @@
+//! The `udp`, `udp4` and `udp6` endpoints.
+//! Absent: flows and batches, which every bound socket for datagrams has.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::RecvFlags;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{Interest, Ready};
+use tokio::net::UdpSocket;
+use tokio::task::coop::poll_proceed;
+
+use super::datagrams::Datagrams;
+use super::socket::{Family, reachable, resolve};
+use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
+use crate::connection::datagram::Messages;
+use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
+use crate::endpoint::{Args, Param, ValueKind};
+use crate::error::{Error, Result, Status, reason};
+
+const CLIENT: &[Param] = &[
+    Param::required(
+        "host",
+        ValueKind::Host,
+        "name or address; an IPv6 address goes in brackets",
+    ),
+    Param::required("port", ValueKind::Port { zero_ok: false }, "port, 1 to 65535"),
+    Param::absent(
+        "bindAddress",
+        ValueKind::Host,
+        "local name or address to leave from",
+    ),
+];
+
+const SERVER_V4: &[Param] = &[
+    Param::required(
+        "port",
+        ValueKind::Port { zero_ok: true },
+        "port; 0: the system picks one",
+    ),
+    Param::optional(
+        "interface",
+        ValueKind::AddressV4,
+        "0.0.0.0",
+        "IPv4 address to bind",
+    ),
+];
+
+const SERVER_V6: &[Param] = &[
+    Param::required(
+        "port",
+        ValueKind::Port { zero_ok: true },
+        "port; 0: the system picks one",
+    ),
+    Param::optional("interface", ValueKind::AddressV6, "::", "IPv6 address to bind"),
+];
+
+/// UDP on both families for a client, on IPv4 for a server.
+pub(super) static UDP: Transport = Transport {
+    name: "udp",
+    summary: "UDP; a client takes the first address that there is a way to, a server takes IPv4",
+    client: Some(ClientRole {
+        params: CLIENT,
+        examples: &[
+            "udp:localhost:1234",
+            "udp:[::1]:1234",
+            "udp:192.0.2.1:53:bindAddress=192.0.2.2",
+        ],
+        connector: |args| Ok(connector(args, Family::Any)),
+    }),
+    server: Some(ServerRole {
+        params: SERVER_V4,
+        examples: &["udp:1234", "udp:1234:interface=127.0.0.1", "udp:0"],
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+    }),
+};
+
+/// UDP on IPv4.
+pub(super) static UDP4: Transport = Transport {
+    name: "udp4",
+    summary: "UDP on IPv4",
+    client: Some(ClientRole {
+        params: CLIENT,
+        examples: &["udp4:localhost:1234"],
+        connector: |args| Ok(connector(args, Family::V4)),
+    }),
+    server: Some(ServerRole {
+        params: SERVER_V4,
+        examples: &["udp4:1234"],
+        binder: |args| Ok(binder(args, IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+    }),
+};
+
+/// UDP on IPv6; a server that is bound to no address in particular takes IPv4 clients too.
+pub(super) static UDP6: Transport = Transport {
+    name: "udp6",
+    summary: "UDP on IPv6; a server takes IPv4 clients too, unless an interface is given",
+    client: Some(ClientRole {
+        params: CLIENT,
+        examples: &["udp6:localhost:1234"],
+        connector: |args| Ok(connector(args, Family::V6)),
+    }),
+    server: Some(ServerRole {
+        params: SERVER_V6,
+        examples: &["udp6:1234", "udp6:1234:interface=[::1]"],
+        binder: |args| Ok(binder(args, IpAddr::V6(Ipv6Addr::UNSPECIFIED))),
+    }),
+};
+
+fn connector(args: &Args, family: Family) -> Box<dyn Connector> {
+    Box::new(Udp {
+        host: args.host("host").to_owned(),
+        port: args.port("port"),
+        family,
+        bind_address: args
+            .given("bindAddress")
+            .then(|| args.host("bindAddress").to_owned()),
+    })
+}
+
+#[derive(Debug)]
+struct Udp {
+    host: String,
+    port: u16,
+    family: Family,
+    bind_address: Option<String>,
+}
+
+impl Connector for Udp {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+        Box::pin(async {
+            let addresses = in_order(resolve(&self.host, self.port, self.family).await?);
+            let local = match &self.bind_address {
+                None => Vec::new(),
+                Some(name) => resolve(name, 0, self.family).await?,
+            };
+            let mut failures = Vec::new();
+            for address in &addresses {
+                match open(*address, &local) {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => failures.push((address, reason(&error))),
+                }
+            }
+            let why = match &failures[..] {
+                [(_, why)] => why.clone(),
+                several => several
+                    .iter()
+                    .map(|(address, why)| format!("{address}: {why}"))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            };
+            Err(Error::new(Status::Connect, why))
+        })
+    }
+}
+
+/// The order in which addresses are tried. A UDP socket connects to a port that nobody listens on as readily as to
+/// any other, so that there is no second try where it matters most: on this machine, `localhost` is both `::1` and
+/// 127.0.0.1, and a `udp` server has the latter.
+fn in_order(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if addresses.iter().all(|address| address.ip().is_loopback()) {
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+    }
+    addresses
+}
+
+/// A socket that is connected: it takes datagrams of that peer only, and hears when the peer's port is closed.
+fn open(address: SocketAddr, local: &[SocketAddr]) -> io::Result<Connection> {
+    let socket = new_socket(address)?;
+    if !local.is_empty() {
+        let Some(local) = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()) else {
+            return Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "the bind address is of the other family",
+            ));
+        };
+        socket.bind(&(*local).into())?;
+    }
+    socket.connect(&address.into())?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let local = socket.local_addr().map_or(Address::Unnamed, Address::Inet);
+    let connected = Connected {
+        socket: Arc::new(socket),
+        waiting: None,
+    };
+    Ok(Connection::Datagram(Datagram::new(
+        connected,
+        Facts::new(local, Address::Inet(address)),
+    )))
+}
+
+/// The kernel caps it (`net.core.rmem_max`); a burst that does not fit is lost.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // Where it can't be larger, it stays as it is.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    Ok(socket)
+}
+
+struct Connected {
+    socket: Arc<UdpSocket>,
+    /// Made when there is nothing to receive.
+    waiting: Option<BoxFuture<'static, io::Result<Ready>>>,
+}
+
+impl Connected {
+    /// That the peer's port is closed is an error without anything to read, for which tokio's own `recv` does not wake.
+    const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
+
+    fn received(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.try_io(Interest::READABLE, || {
+            let (length, _) = rustix::net::recv(&*self.socket, buf, RecvFlags::empty())?;
+            Ok(length)
+        })
+    }
+
+    /// The error that waits alone. `try_io` looks at one interest at a time: of two together it says that neither is.
+    fn refused(&self) -> io::Result<usize> {
+        self.socket
+            .try_io(Interest::ERROR, || match self.socket.take_error()? {
+                Some(error) => Err(error),
+                None => Err(io::ErrorKind::WouldBlock.into()),
+            })
+    }
+}
+
+impl Messages for Connected {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
+        let coop = ready!(poll_proceed(cx));
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                let ready = ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
+                ready?;
+            }
+            let received = match self.received(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.refused(),
+                received => received,
+            };
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = Arc::clone(&self.socket);
+                    self.waiting = Some(Box::pin(async move { socket.ready(Self::NEWS).await }));
+                }
+                received => {
+                    coop.made_progress();
+                    return Poll::Ready(received.map(Some));
+                }
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Poll<io::Result<()>> {
+        ready!(self.socket.poll_send(cx, message))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn binder(args: &Args, any: IpAddr) -> Box<dyn Binder> {
+    Box::new(UdpServer {
+        ip: args.address("interface").unwrap_or(any),
+        zone: args.zone("interface").map(str::to_owned),
+        port: args.port("port"),
+    })
+}
+
+#[derive(Debug)]
+struct UdpServer {
+    ip: IpAddr,
+    zone: Option<String>,
+    port: u16,
+}
+
+impl UdpServer {
+    fn address(&self) -> io::Result<SocketAddr> {
+        match &self.zone {
+            None => Ok(SocketAddr::new(self.ip, self.port)),
+            // The system knows the numbers of zones; no name is looked up.
+            Some(zone) => (format!("{}%{zone}", self.ip).as_str(), self.port)
+                .to_socket_addrs()?
+                .next()
+                .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()),
+        }
+    }
+
+    fn open(&self) -> io::Result<UdpBound> {
+        let address = self.address()?;
+        // No SO_REUSEADDR: for UDP it would let a second server take the first one's datagrams.
+        let socket = new_socket(address)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&address.into())?;
+        let socket = std::net::UdpSocket::from(socket);
+        let address = socket.local_addr()?;
+        Ok(UdpBound { socket, address })
+    }
+}
+
+impl Binder for UdpServer {
+    fn carries_datagrams(&self) -> bool {
+        true
+    }
+
+    fn bind(&self) -> Result<Box<dyn Bound>> {
+        match self.open() {
+            Ok(bound) => Ok(Box::new(bound)),
+            Err(error) => {
+                let privileged = error.kind() == io::ErrorKind::PermissionDenied && self.port < 1024;
+                let error = Error::io(Status::Bind, &error);
+                Err(if privileged {
+                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
+                } else {
+                    error
+                })
+            }
+        }
+    }
+}
+
+struct UdpBound {
+    socket: std::net::UdpSocket,
+    address: SocketAddr,
+}
+
+impl Bound for UdpBound {
+    /// Plain `udp` takes addresses of both families.
+    fn endpoint(&self) -> String {
+        format!("udp:{}", reachable(self.address))
+    }
+
+    fn listen(&self) -> io::Result<Listener> {
+        Ok(Listener::Datagrams(Datagrams::from_std(
+            self.socket.try_clone()?,
+        )?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::datagram::LARGEST;
+    use crate::endpoint::{Role, Spec};
+
+    fn client(transport: &Transport, text: &str) -> Box<dyn Connector> {
+        let role = transport.client.as_ref().unwrap();
+        let args = Args::read(&Spec::parse(text).unwrap(), Role::Client, role.params).unwrap();
+        (role.connector)(&args).unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    fn bound(transport: &Transport, text: &str) -> Result<Box<dyn Bound>> {
+        let role = transport.server.as_ref().unwrap();
+        let args = Args::read(&Spec::parse(text).unwrap(), Role::Server, role.params).unwrap();
+        (role.binder)(&args).unwrap_or_else(|_| panic!("{text}")).bind()
+    }
+
+    async fn connected(text: &str) -> Datagram {
+        match client(&UDP, text).connect().await.unwrap() {
+            Connection::Datagram(datagram) => datagram,
+            Connection::Stream(_) => panic!("a stream"),
+        }
+    }
+
+    async fn ping(server: &dyn Bound) {
+        let Listener::Datagrams(mut datagrams) = server.listen().unwrap() else {
+            panic!("a stream")
+        };
+        let mut connection = connected(&server.endpoint()).await;
+        connection.send(b"ping").await.unwrap();
+        datagrams.recv().await.unwrap();
+        for run in datagrams.runs() {
+            assert_eq!(datagrams.send(run).await, 0);
+        }
+        let mut buf = [0; 8];
+        assert_eq!(connection.recv(&mut buf).await.unwrap(), Some(4));
+        assert_eq!(&buf[..4], b"ping");
+    }
+
+    #[tokio::test]
+    async fn the_string_of_a_server_leads_a_client_there() {
+        for (transport, text, shown) in [
+            (&UDP, "udp:0", "udp:127.0.0.1:"),
+            (&UDP, "udp:0:127.0.0.3", "udp:127.0.0.3:"),
+            (&UDP4, "udp4:0:interface=127.0.0.1", "udp:127.0.0.1:"),
+            (&UDP6, "udp6:0", "udp:[::1]:"),
+            (&UDP6, "udp6:0:interface=[::1]", "udp:[::1]:"),
+        ] {
+            let server = bound(transport, text).unwrap();
+            assert!(
+                server.endpoint().starts_with(shown),
+                "{} of {text}",
+                server.endpoint()
+            );
+            ping(&*server).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_server_answers_ipv4_clients() {
+        let server = bound(&UDP6, "udp6:0").unwrap();
+        let Listener::Datagrams(mut datagrams) = server.listen().unwrap() else {
+            panic!("a stream")
+        };
+        let port = datagrams.local_addr().port();
+        let mut connection = connected(&format!("udp:127.0.0.2:{port}:bindAddress=127.0.0.4")).await;
+        assert_eq!(connection.facts().local.ip(), Some("127.0.0.4".parse().unwrap()));
+        connection.send(b"four").await.unwrap();
+        datagrams.recv().await.unwrap();
+        for run in datagrams.runs() {
+            assert_eq!(
+                run.peer.ip().to_canonical(),
+                "127.0.0.4".parse::<IpAddr>().unwrap()
+            );
+            assert_eq!(datagrams.send(run).await, 0);
+        }
+        // Connected to 127.0.0.2, the client would not hear an answer from elsewhere.
+        assert_eq!(connection.recv(&mut [0; 8]).await.unwrap(), Some(4));
+    }
+
+    #[tokio::test]
+    async fn the_name_of_this_machine_leads_to_a_server_on_ipv4() {
+        let server = bound(&UDP, "udp:0:127.0.0.1").unwrap();
+        let port = server.endpoint().rsplit(':').next().unwrap().to_owned();
+        let connection = connected(&format!("udp:localhost:{port}")).await;
+        assert_eq!(connection.facts().peer.ip(), Some("127.0.0.1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_an_error_of_its_kind() {
+        let server = bound(&UDP, "udp:0").unwrap();
+        let endpoint = server.endpoint();
+        drop(server);
+        let mut connection = connected(&endpoint).await;
+        connection.send(b"anybody?").await.unwrap();
+        let error = connection.recv(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn each_address_fails_with_its_reason() {
+        let error = client(&UDP, "udp:127.0.0.1:9:bindAddress=[::1]")
+            .connect()
+            .await
+            .unwrap_err();
+        assert_eq!(error.status(), Status::Connect);
+        assert_eq!(error.why(), "the bind address is of the other family");
+    }
+
+    #[tokio::test]
+    async fn a_port_is_not_shared() {
+        let server = bound(&UDP, "udp:0:127.0.0.1").unwrap();
+        let port = server.endpoint().rsplit(':').next().unwrap().to_owned();
+        let error = bound(&UDP, &format!("udp:{port}:127.0.0.1")).err().unwrap();
+        assert_eq!((error.status(), error.why()), (Status::Bind, "address in use"));
+    }
+
+    #[tokio::test]
+    async fn the_largest_datagram_passes_and_one_byte_more_is_an_error() {
+        let server = bound(&UDP, "udp:0:127.0.0.1").unwrap();
+        let Listener::Datagrams(mut datagrams) = server.listen().unwrap() else {
+            panic!("a stream")
+        };
+        let mut connection = connected(&server.endpoint()).await;
+        assert!(connection.send(&vec![1; LARGEST + 1]).await.is_err());
+        connection.send(&vec![7; LARGEST]).await.unwrap();
+        datagrams.recv().await.unwrap();
+        for run in datagrams.runs() {
+            assert_eq!(datagrams.send(run).await, 0);
+        }
+        let mut buf = vec![0; LARGEST];
+        assert_eq!(connection.recv(&mut buf).await.unwrap(), Some(LARGEST));
+        assert!(buf.iter().all(|byte| *byte == 7));
+    }
+}
