@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use pkcs8::{PrivateKeyInfoRef, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, RsaKeySize, SanType,
@@ -236,10 +237,18 @@ fn key_pair(key_type: KeyType) -> Result<KeyPair, Fault> {
 }
 
 fn identity(chain: Vec<super::CertificateDer<'static>>, key: &KeyPair) -> Identity {
+    let der = key.serialize_der();
     Identity {
         chain,
-        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        key: PrivateKeyDer::Pkcs8(without_public_key(&der).unwrap_or(der).into()),
     }
+}
+
+/// The key in the first version of its form. The second, which repeats the public key, is not read by OpenSSL 3.0.
+fn without_public_key(der: &[u8]) -> Option<Vec<u8>> {
+    let mut info = PrivateKeyInfoRef::try_from(der).ok()?;
+    info.public_key = None;
+    Some(SecretDocument::encode_msg(&info).ok()?.as_bytes().to_vec())
 }
 
 fn fault(error: rcgen::Error) -> Fault {

@@ -99,6 +99,9 @@ pub(crate) struct LimitOptions {
     /// Close a connection on which nothing has moved for so long
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub idle_timeout: Option<Duration>,
+    /// How long a client may take over what comes before the first byte, such as a TLS handshake
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub handshake_timeout: Duration,
     /// Serve one connection, or answer one datagram, then exit
     #[arg(long)]
     pub once: bool,

@@ -88,10 +88,10 @@ impl Serve {
                 .max_connections
                 .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             idle_timeout: self.limits.idle_timeout,
+            handshake_timeout: self.limits.handshake_timeout,
             once: self.limits.once,
             grace: self.ready.grace,
             hexdump: self.hexdump,
-            ..Limits::default()
         }
     }
 }
