@@ -8,6 +8,13 @@ use netkit::error::Status;
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::{TRANSPORTS, Transport};
 
+/// The parts that follow the flags, a blank line in between. Each begins with its heading, which ends in a colon; the
+/// lines below it are indented. The manual makes its sections of them.
+pub(crate) fn parts(parts: &[&str]) -> String {
+    let parts: Vec<_> = parts.iter().map(|part| part.trim_end()).collect();
+    parts.join("\n\n")
+}
+
 /// How an endpoint of this type is written in this role, if it has it.
 pub(crate) fn usage_of(transport: &Transport, role: Role) -> Option<String> {
     let params = match role {
@@ -26,9 +33,8 @@ pub(crate) fn endpoints(role: Role) -> String {
     let rows = TRANSPORTS
         .iter()
         .filter_map(|transport| Some((usage_of(transport, role)?, transport.summary)));
-    let note =
-        "Every field can be given by name, as in tcp:port=1234; `netkit explain ENDPOINT` shows them all.";
-    format!("{}\n{note}", table(heading, rows))
+    let note = "  Any field can be given by name, as in tcp:port=1234; netkit explain shows them all.";
+    format!("{}{note}", table(heading, rows))
 }
 
 /// The protocols, a line each.

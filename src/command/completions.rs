@@ -9,8 +9,18 @@ use clap_complete::Shell;
 use super::Cli;
 use netkit::error::{Error, Result, Status};
 
+const NOTES: &str = "\
+Notes:
+  The script knows verbs and flags. A shell that asks netkit itself completes
+  endpoint strings as well: in bash, `source <(COMPLETE=bash netkit)`; zsh,
+  fish, elvish and powershell take their own name in place of bash.
+
+Examples:
+  netkit completions bash > netkit.bash";
+
 /// Print the completion script for a shell
 #[derive(Debug, Args)]
+#[command(after_long_help = NOTES)]
 pub(crate) struct Completions {
     /// bash, zsh, fish, elvish or powershell
     #[arg(value_name = "SHELL", value_enum)]

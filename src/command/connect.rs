@@ -15,9 +15,32 @@ use netkit::error::{Error, Result, Status};
 use netkit::process::{runtime, signals};
 use netkit::transport::reading::ClientEndpoint;
 
+const NOTES: &str = "\
+Notes:
+  Bytes pass unchanged in both directions. The end of standard input ends our
+  half of the connection and no more: what the peer sends is written until it
+  ends its half. Then the run is over, even if standard input is still open.
+
+  A connection that is reset: what had arrived is written, the status is 8.
+  A closed standard output, as behind head, ends the run quietly. SIGINT ends
+  it with status 130.
+
+  UDP: each read of standard input is a datagram, and what comes back is
+  written as it comes. There is no end to wait for: after the end of standard
+  input the run is over when nothing has come for 1s, or for the time that
+  --half-close-timeout gives.";
+
+const EXAMPLES: &str = "\
+Examples:
+  netkit serve echo tcp:1234 &
+  echo hello | netkit connect tcp:localhost:1234
+  netkit connect --no-stdin --send 'hi\\r\\n' tcp:localhost:1234
+  netkit connect --timeout 5s tcp:localhost:1234 < /etc/hostname
+  kill %1";
+
 /// Wire a client endpoint to stdin/stdout
 #[derive(Debug, Args)]
-#[command(after_long_help = help::endpoints(Role::Client))]
+#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Client)]))]
 pub(crate) struct Connect {
     /// Where to connect, such as tcp:localhost:1234 or unix:/run/echo.sock
     #[arg(value_name = "ENDPOINT", add = complete::client())]

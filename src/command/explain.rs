@@ -13,8 +13,14 @@ use netkit::endpoint::{Refused, Role};
 use netkit::error::{Error, Result, Status};
 use netkit::transport::reading::{Layer, Reading};
 
+const EXAMPLES: &str = "\
+Examples:
+  netkit explain tcp:1234
+  netkit explain --json 'tcp:[::1]:80:timeout=5s'";
+
 /// Show how an endpoint string is read, as client and as server
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Explain {
     /// Any endpoint string; nothing is opened
     #[arg(value_name = "ENDPOINT", add = complete::either())]

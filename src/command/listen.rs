@@ -21,9 +21,28 @@ use netkit::transport::datagrams::Flows;
 use netkit::transport::reading::ServerEndpoint;
 use netkit::transport::{Accept, Listener, Stage};
 
+const NOTES: &str = "\
+Notes:
+  The first connection is wired to standard input and output, as connect does
+  it, and further clients are refused. With --keep-open the next connection
+  follows when one has ended; one that breaks off is a warning in the log.
+
+  SIGINT or SIGTERM: nothing more is accepted, an open connection may go on
+  for the time that --grace gives, and the status is 0. A second signal ends
+  the run at once.
+
+  UDP: the first peer that writes is the connection. It has no end of its own;
+  --half-close-timeout gives it one after the end of standard input.";
+
+const EXAMPLES: &str = "\
+Examples:
+  netkit listen tcp:1234 > received &
+  echo hello | netkit connect tcp:localhost:1234
+  wait %1";
+
 /// Accept on a server endpoint and wire it to stdin/stdout
 #[derive(Debug, Args)]
-#[command(after_long_help = help::endpoints(Role::Server))]
+#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Server)]))]
 pub(crate) struct Listen {
     /// Where to listen, such as tcp:1234 or unix:/run/inbox.sock
     #[arg(value_name = "ENDPOINT", add = complete::server())]

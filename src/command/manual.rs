@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, ValueHint};
+use clap::{Args, Command, CommandFactory, ValueHint};
+use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::Cli;
-use crate::cli::help::usage_of;
+use crate::cli::help::{statuses, usage_of};
 use netkit::endpoint::{Default, Param, Role};
 use netkit::error::{Error, Result, Status};
 use netkit::transport::{TRANSPORTS, Transport};
@@ -34,37 +35,105 @@ impl Manual {
     }
 }
 
+/// What a page says of where it comes from.
+const SOURCE: &str = concat!("netkit ", env!("CARGO_PKG_VERSION"));
+
 /// Every page with its file name.
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = Cli::command();
     command.build();
-    let mut pages = Vec::new();
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    pages.push(("netkit.1".to_owned(), page));
-    for verb in command
+    let verbs: Vec<Command> = command
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
-    {
-        let name = format!("netkit-{}", verb.get_name());
-        let mut page = Vec::new();
+        .cloned()
+        .collect();
+    let names: Vec<String> = verbs
+        .iter()
+        .map(|verb| format!("netkit-{}", verb.get_name()))
+        .collect();
+    let mut pages = vec![("netkit.1".to_owned(), overview_page(&command, &verbs, &names)?)];
+    for (verb, name) in verbs.into_iter().zip(&names) {
+        let after = verb
+            .get_after_long_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         // The page is named with a hyphen, the synopsis shows what is typed.
-        let verb = verb
-            .clone()
-            .display_name(name.clone())
-            .disable_help_subcommand(true);
-        clap_mangen::Man::new(verb)
+        let man = Man::new(verb.display_name(name.clone()).disable_help_subcommand(true))
             .title(name.to_uppercase())
-            .render(&mut page)?;
+            .source(SOURCE);
+        let mut page = Vec::new();
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        let mut rest = Roff::new();
+        sections(&mut rest, &after);
+        sections(&mut rest, &statuses());
+        see_also(&mut rest, &[("netkit", "1"), ("netkit-endpoints", "7")]);
+        rest.to_writer(&mut page)?;
         pages.push((format!("{name}.1"), page));
     }
     pages.push(("netkit-endpoints.7".to_owned(), endpoints_page()));
     Ok(pages)
 }
 
+fn overview_page(command: &Command, verbs: &[Command], names: &[String]) -> std::io::Result<Vec<u8>> {
+    let man = Man::new(command.clone()).title("NETKIT").source(SOURCE);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let mut rest = Roff::new();
+    rest.control("SH", ["VERBS"]);
+    for (verb, name) in verbs.iter().zip(names) {
+        rest.control("TP", []);
+        rest.text([bold(name.as_str()), roman("(1)")]);
+        rest.text([roman(
+            verb.get_about().map(ToString::to_string).unwrap_or_default(),
+        )]);
+    }
+    sections(&mut rest, &statuses());
+    let mut others: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    others.push(("netkit-endpoints", "7"));
+    see_also(&mut rest, &others);
+    rest.to_writer(&mut page)?;
+    Ok(page)
+}
+
+/// The parts of a long help as sections: a line at the margin is a heading, what is indented below it stays as it is.
+fn sections(page: &mut Roff, text: &str) {
+    let mut open = false;
+    for line in text.lines() {
+        if !line.is_empty() && !line.starts_with(' ') {
+            if open {
+                page.control("EE", []);
+            }
+            page.control("SH", [line.trim_end_matches(':').to_uppercase().as_str()]);
+            page.control("EX", []);
+            open = true;
+        } else {
+            page.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+        }
+    }
+    if open {
+        page.control("EE", []);
+    }
+}
+
+fn see_also(page: &mut Roff, others: &[(&str, &str)]) {
+    page.control("SH", ["SEE ALSO"]);
+    let last = others.len().saturating_sub(1);
+    let words = others.iter().enumerate().flat_map(|(at, (name, section))| {
+        let end = if at == last { "" } else { ", " };
+        [bold(*name), roman(format!("({section}){end}"))]
+    });
+    page.text(words.collect::<Vec<_>>());
+}
+
 fn endpoints_page() -> Vec<u8> {
     let mut page = Roff::new();
-    page.control("TH", ["NETKIT-ENDPOINTS", "7"]);
+    page.control("TH", ["NETKIT-ENDPOINTS", "7", "", SOURCE]);
     page.control("SH", ["NAME"]);
     page.text([roman(
         "netkit-endpoints - the strings that name either end of a wire",

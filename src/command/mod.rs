@@ -18,7 +18,7 @@ use netkit::error::{Result, Status};
 use netkit::process::log::{Format, Log, Settings};
 use netkit::server::ready;
 
-/// One string for either end of a wire: serve, connect, listen and test network services
+/// One string for either end of a wire: serve, connect and listen
 #[derive(Debug, Parser)]
 #[command(name = "netkit", version, max_term_width = 110, after_long_help = help::statuses())]
 pub(crate) struct Cli {

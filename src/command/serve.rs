@@ -20,9 +20,32 @@ use netkit::server::stop::{Stop, stop};
 use netkit::server::{Limits, Server};
 use netkit::transport::Bound;
 
+const NOTES: &str = "\
+Notes:
+  All endpoints are bound, or none is served. For each one the log says
+  `listening on ENDPOINT`, with a string that netkit connect takes as it is;
+  --ready-file, --ready-fd and NOTIFY_SOCKET tell programs.
+
+  SIGINT or SIGTERM: nothing more is accepted, open connections may go on for
+  the time that --grace gives, and the status is 0. A second signal ends the
+  run at once. SIGHUP reopens the log.
+
+  UDP: datagrams are answered one by one, so --max-connections and
+  --idle-timeout are about the other endpoints. A datagram from the port of a
+  service that answers anything (0, 7, 9, 13, 17, 19 or 37) is not answered,
+  so that two servers cannot be set on each other.";
+
+const EXAMPLES: &str = "\
+Examples:
+  netkit serve echo tcp:1234 udp:1234 unix:echo.sock --ready-file ready &
+  echo hello | netkit connect unix:echo.sock
+  kill %1";
+
 /// Run a built-in protocol on one or more server endpoints
 #[derive(Debug, Args)]
-#[command(after_long_help = format!("{}\n{}", help::protocols(), help::endpoints(Role::Server)))]
+#[command(after_long_help = help::parts(&[
+    NOTES, EXAMPLES, &help::protocols(), &help::endpoints(Role::Server),
+]))]
 pub(crate) struct Serve {
     /// What is said on each connection
     #[arg(value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(

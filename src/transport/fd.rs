@@ -7,13 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
 use rustix::net::{RecvFlags, SendFlags, SocketType, recv, send};
-use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::descriptor::{Input, Kind, Output};
-use super::listening::{accept_on, endpoint_of};
-use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
+use super::listening::Adopted;
+use super::{Binder, Bound, ClientRole, Connector, ServerRole, Transport};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::endpoint::{Param, ValueKind};
@@ -130,40 +129,8 @@ impl Messages for Inbox {
 impl Binder for Inherited {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         let descriptor = self.adopt(Status::Bind)?;
-        let bound = listening(descriptor).map_err(|error| Error::io(Status::Bind, &error))?;
+        let bound = Adopted::new(descriptor).map_err(|error| Error::io(Status::Bind, &error))?;
         Ok(Box::new(bound))
-    }
-}
-
-fn listening(descriptor: OwnedFd) -> io::Result<FdBound> {
-    let is_socket = Kind::of(descriptor.as_fd())? == Kind::Socket;
-    if !is_socket || !socket_acceptconn(&descriptor)? {
-        let what = if is_socket {
-            "the socket does not listen"
-        } else {
-            "the descriptor is not a socket"
-        };
-        return Err(io::Error::other(what));
-    }
-    let socket = Socket::from(descriptor);
-    // A blocking accept would stop everything else; whoever shares the listening socket has to live with it.
-    socket.set_nonblocking(true)?;
-    let endpoint = endpoint_of(&socket)?;
-    Ok(FdBound { socket, endpoint })
-}
-
-struct FdBound {
-    socket: Socket,
-    endpoint: String,
-}
-
-impl Bound for FdBound {
-    fn endpoint(&self) -> String {
-        self.endpoint.clone()
-    }
-
-    fn listen(&self) -> io::Result<Listener> {
-        Ok(Listener::Connections(accept_on(&self.socket)?))
     }
 }
 
@@ -230,15 +197,15 @@ mod tests {
         let listener = UnixListener::bind(directory.path().join("s")).unwrap();
         let error = connection(listener.try_clone().unwrap().into(), 3).unwrap_err();
         assert_eq!(error.to_string(), "the socket listens: it is a server endpoint");
-        assert!(listening(listener.into()).unwrap().endpoint.ends_with("/s"));
+        assert!(Adopted::new(listener.into()).unwrap().endpoint().ends_with("/s"));
         let (one, _two) = UnixStream::pair().unwrap();
         assert_eq!(
-            listening(one.into()).err().unwrap().to_string(),
+            Adopted::new(one.into()).err().unwrap().to_string(),
             "the socket does not listen"
         );
         let file = tempfile::tempfile().unwrap();
         assert_eq!(
-            listening(file.into()).err().unwrap().to_string(),
+            Adopted::new(file.into()).err().unwrap().to_string(),
             "the descriptor is not a socket"
         );
         assert_eq!(

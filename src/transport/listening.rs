@@ -1,15 +1,18 @@
 //! Accepting on a listening socket, TCP or UNIX, whoever bound it.
-//! Absent: binding.
+//! Absent: binding, and removing what a socket leads to.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::task::{Context, Poll, ready};
 
+use rustix::net::sockopt::socket_acceptconn;
 use socket2::{Domain, Socket};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::descriptor::Kind;
 use super::socket::reachable;
-use super::{Accept, Incoming, Stage};
+use super::{Accept, Bound, Incoming, Listener, Stage};
 use crate::connection::stream::Io;
 use crate::connection::{Address, Connection, Facts, Stream};
 use crate::endpoint::Spec;
@@ -51,6 +54,54 @@ pub fn endpoint_of(socket: &Socket) -> io::Result<String> {
 #[must_use]
 pub fn unix_endpoint(path: &str) -> String {
     Spec::new("unix").positional(path).to_string()
+}
+
+/// A listening socket that somebody else bound. It is closed with this, and what it leads to stays.
+#[derive(Debug)]
+pub struct Adopted {
+    socket: Socket,
+    endpoint: String,
+}
+
+impl Adopted {
+    /// Takes the socket, if it is one and listens.
+    ///
+    /// # Errors
+    /// What the descriptor is instead, and what the system says.
+    pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
+        let is_socket = Kind::of(descriptor.as_fd())? == Kind::Socket;
+        if !is_socket || !socket_acceptconn(&descriptor)? {
+            let what = if is_socket {
+                "the socket does not listen"
+            } else {
+                "the descriptor is not a socket"
+            };
+            return Err(io::Error::other(what));
+        }
+        let socket = Socket::from(descriptor);
+        // A blocking accept would stop everything else; whoever shares the listening socket has to live with it.
+        socket.set_nonblocking(true)?;
+        let endpoint = endpoint_of(&socket)?;
+        Ok(Adopted { socket, endpoint })
+    }
+
+    /// The family of its addresses.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn domain(&self) -> io::Result<Domain> {
+        self.socket.domain()
+    }
+}
+
+impl Bound for Adopted {
+    fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    fn listen(&self) -> io::Result<Listener> {
+        Ok(Listener::Connections(accept_on(&self.socket)?))
+    }
 }
 
 struct TcpAccept {

@@ -15,6 +15,7 @@ mod race;
 mod secured;
 #[cfg(feature = "tls")]
 mod ssl;
+mod systemd;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
@@ -46,6 +47,7 @@ pub static TRANSPORTS: &[&Transport] = &[
     &udp::UDP6,
     &stdio::STDIO,
     &fd::FD,
+    &systemd::SYSTEMD,
 ];
 
 /// An endpoint type: one entry in [`TRANSPORTS`], from which parsing, errors, `explain`, help, the manual and

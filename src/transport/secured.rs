@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use super::listening::accept_on;
-use super::socket::{Listen, Target, cannot_bind, reachable};
+use super::socket::{Listen, Target, not_bound, reachable};
 use super::{Accept, Binder, Bound, Connector, Incoming, Listener, Stage};
 use crate::cert::{Fault, Name, files};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
@@ -168,7 +168,7 @@ impl SecureServer {
                         error.kind(),
                         io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
                     ) || error.raw_os_error() == Some(NO_SUCH_FAMILY);
-                    refused = Some(cannot_bind(&error, listen.address.port()));
+                    refused = Some(not_bound(&error, listen.port));
                     if !another_may_do {
                         break;
                     }

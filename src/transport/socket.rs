@@ -2,7 +2,7 @@
 //! Absent: endpoint text.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,11 +169,30 @@ fn keep_alive(idle: Duration) -> TcpKeepalive {
         .with_retries(3)
 }
 
+/// The address of an interface, with the zone that a link-local one needs, and a port.
+///
+/// # Errors
+/// The system knows no such zone.
+pub fn with_zone(ip: IpAddr, zone: Option<&str>, port: u16) -> io::Result<SocketAddr> {
+    match zone {
+        None => Ok(SocketAddr::new(ip, port)),
+        // The system knows the numbers of zones; no name is looked up.
+        Some(zone) => (format!("{ip}%{zone}").as_str(), port)
+            .to_socket_addrs()?
+            .next()
+            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()),
+    }
+}
+
 /// How a TCP server listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address and port to bind.
-    pub address: SocketAddr,
+    /// The address to bind.
+    pub ip: IpAddr,
+    /// The zone that a link-local address needs.
+    pub zone: Option<String>,
+    /// The port to bind; 0: the system picks one.
+    pub port: u16,
     /// How many established connections wait to be accepted; the system may cap it.
     pub backlog: u32,
     /// An IPv6 socket takes no IPv4 clients.
@@ -186,12 +205,9 @@ impl Listen {
     /// # Errors
     /// What the system says.
     pub fn bind(&self) -> io::Result<Socket> {
-        let socket = Socket::new(
-            Domain::for_address(self.address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        if self.address.is_ipv6() {
+        let address = with_zone(self.ip, self.zone.as_deref(), self.port)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
             socket.set_only_v6(self.v6only)?;
         }
         // A restarted server must not wait for the old connections' TIME_WAIT.
@@ -199,7 +215,7 @@ impl Listen {
         // Accepted sockets inherit the option, which saves a system call on each.
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        socket.bind(&self.address.into())?;
+        socket.bind(&address.into())?;
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
     }
@@ -212,13 +228,17 @@ pub(super) const BACKLOG: ValueKind = ValueKind::Integer {
     max: i32::MAX as u64,
 };
 
-/// Why an address with this port could not be bound.
-pub(super) fn cannot_bind(error: &io::Error, port: u16) -> Error {
-    let bind = Error::io(Status::Bind, error);
-    if error.kind() == io::ErrorKind::PermissionDenied && port < 1024 {
-        return bind.help("ports below 1024 need root or CAP_NET_BIND_SERVICE");
+/// Ports that Linux keeps for the privileged, by default (`net.ipv4.ip_unprivileged_port_start`).
+const UNPRIVILEGED: u16 = 1024;
+
+/// Why a port could not be bound.
+#[must_use]
+pub fn not_bound(error: &io::Error, port: u16) -> Error {
+    let refused = Error::io(Status::Bind, error);
+    if error.kind() == io::ErrorKind::PermissionDenied && port < UNPRIVILEGED {
+        return refused.help("ports below 1024 need root or CAP_NET_BIND_SERVICE");
     }
-    bind
+    refused
 }
 
 /// The address by which a client on this machine reaches a socket bound to `address`.

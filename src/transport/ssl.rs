@@ -1,7 +1,7 @@
 //! The `ssl` endpoint, the old spelling of `tls` with its old fields. A client verifies all the same.
 //! Absent: versions of TLS that were broken.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity, verified_name};
@@ -136,12 +136,13 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
 fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
     let path = |name: &str| args.text_if(name).map(PathBuf::from);
     let key = PathBuf::from(args.text("privateKey"));
-    let address = args
-        .address("interface")
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     Ok(Box::new(SecureServer {
         listen: vec![Listen {
-            address: SocketAddr::new(address, args.port("port")),
+            ip: args
+                .address("interface")
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            zone: None,
+            port: args.port("port"),
             backlog: u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX),
             v6only: false,
         }],

@@ -2,13 +2,13 @@
 //! Absent: resolving, racing and socket options, which TCP-based types share in `socket`.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use socket2::Socket;
 
 use super::listening::{accept_on, endpoint_of};
-use super::socket::{BACKLOG, Family, Listen, Target, cannot_bind};
+use super::socket::{BACKLOG, Family, Listen, Target, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
@@ -164,7 +164,9 @@ impl Connector for Tcp {
 
 fn binder(args: &Args, any: IpAddr, v6only: bool) -> Box<dyn Binder> {
     Box::new(TcpServer(Listen {
-        address: SocketAddr::new(args.address("interface").unwrap_or(any), args.port("port")),
+        ip: args.address("interface").unwrap_or(any),
+        zone: args.zone("interface").map(str::to_owned),
+        port: args.port("port"),
         backlog: u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX),
         v6only,
     }))
@@ -181,7 +183,7 @@ impl Binder for TcpServer {
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
-            Err(error) => Err(cannot_bind(&error, self.0.address.port())),
+            Err(error) => Err(not_bound(&error, self.0.port)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The `tls` endpoint: TCP, or any client endpoint, with TLS on it.
 //! Absent: handshakes, certificates, and reading any file while a string is read.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity, verified_name};
@@ -337,8 +337,10 @@ fn listen(args: &Args) -> Vec<Listen> {
         None => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
     };
     let backlog = u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX);
-    let one = |address| Listen {
-        address: SocketAddr::new(address, args.port("port")),
+    let one = |ip| Listen {
+        ip,
+        zone: args.zone("interface").map(str::to_owned),
+        port: args.port("port"),
         backlog,
         v6only: false,
     };

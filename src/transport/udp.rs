@@ -2,7 +2,7 @@
 //! Absent: flows and batches, which every bound socket for datagrams has.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::coop::poll_proceed;
 
 use super::datagrams::Datagrams;
-use super::socket::{Family, reachable, resolve};
+use super::socket::{Family, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
@@ -277,19 +277,8 @@ struct UdpServer {
 }
 
 impl UdpServer {
-    fn address(&self) -> io::Result<SocketAddr> {
-        match &self.zone {
-            None => Ok(SocketAddr::new(self.ip, self.port)),
-            // The system knows the numbers of zones; no name is looked up.
-            Some(zone) => (format!("{}%{zone}", self.ip).as_str(), self.port)
-                .to_socket_addrs()?
-                .next()
-                .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()),
-        }
-    }
-
     fn open(&self) -> io::Result<UdpBound> {
-        let address = self.address()?;
+        let address = with_zone(self.ip, self.zone.as_deref(), self.port)?;
         // No SO_REUSEADDR: for UDP it would let a second server take the first one's datagrams.
         let socket = new_socket(address)?;
         if address.is_ipv6() {
@@ -310,15 +299,7 @@ impl Binder for UdpServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         match self.open() {
             Ok(bound) => Ok(Box::new(bound)),
-            Err(error) => {
-                let privileged = error.kind() == io::ErrorKind::PermissionDenied && self.port < 1024;
-                let error = Error::io(Status::Bind, &error);
-                Err(if privileged {
-                    error.help("ports below 1024 need root or CAP_NET_BIND_SERVICE")
-                } else {
-                    error
-                })
-            }
+            Err(error) => Err(not_bound(&error, self.port)),
         }
     }
 }
