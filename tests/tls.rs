@@ -736,6 +736,77 @@ fn curl_trusts_the_local_authority_for_this_machine_alone() {
 }
 
 #[test]
+fn the_verbs_make_pairs_that_openssl_and_we_take() {
+    let place = Place::new();
+    let cert = |args: &[&str], status: i32| {
+        let mut command = place.netkit();
+        command.arg("cert").args(args);
+        let (got, output, errors) = outcome(command, "");
+        assert_eq!(got, status, "{args:?}: {errors}");
+        output + &errors
+    };
+    place.write("pass", "open sesame\n");
+    cert(&["ca", "--out", "ca", "--permit", "example.com"], 0);
+    let issue = |out: &str, more: &[&str]| {
+        cert(&[&["issue", "--ca", "ca", "--out", out][..], more].concat(), 0);
+    };
+    issue("good", &["--passphrase-file", "pass", "www.example.com"]);
+    issue("other", &["example.org"]);
+    issue("client", &["--client", "--combined", "me.example.com"]);
+    issue(
+        "old",
+        &[
+            "--not-before",
+            "2020-01-01",
+            "--not-after",
+            "2021-01-01",
+            "www.example.com",
+        ],
+    );
+    assert!(
+        cert(&["issue", "--ca", "ca", "--out", "good", "x.example.com"], 1).contains("--force overwrites it")
+    );
+    assert!(cert(&["issue", "--ca", "good", "x.example.com"], 2).contains("could not use the authority"));
+    cert(&["self-signed", "a b"], 2);
+    if have("openssl") {
+        let verify = |leaf: &str| {
+            let mut command = place.command("openssl");
+            command.args(["verify", "-x509_strict", "-CAfile", "ca/cert.pem", leaf]);
+            outcome(command, "").0
+        };
+        assert_eq!((verify("good/cert.pem"), verify("other/cert.pem")), (0, 2));
+        let mut command = place.command("openssl");
+        command.args(["pkey", "-noout", "-passin", "file:pass", "-in", "good/key.pem"]);
+        assert_eq!(outcome(command, "").0, 0);
+        let mut command = place.command("openssl");
+        command.args([
+            "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "r.key", "-out", "r.csr",
+        ]);
+        command.args(["-subj", "/CN=r", "-addext", "subjectAltName=DNS:r.example.com"]);
+        assert_eq!(outcome(command, "").0, 0);
+        issue("asked", &["--csr", "r.csr"]);
+        assert_eq!(verify("asked/cert.pem"), 0);
+        assert!(cert(&["show", "asked/cert.pem"], 0).contains("r.example.com"));
+    }
+    let mut server = place.serve(&[
+        "echo",
+        "tls:0:good/key.pem:good/cert.pem:passphraseFile=pass:clientCA=ca/cert.pem",
+    ]);
+    let us = server.endpoint() + ":trustRoots=ca/cert.pem:certificate=client/combined.pem";
+    let (status, output, errors) = place.connect(&us, "hello");
+    assert_eq!((status, output.as_str()), (0, "hello"), "{errors}");
+    // The doctor's report stands on standard output whether the patient is well or not.
+    assert!(cert(&["show", &us], 0).contains("verified     yes"));
+    let mut ill = place.serve(&["echo", "tls:0:old/key.pem:old/cert.pem"]);
+    let ill = ill.endpoint() + ":trustRoots=ca/cert.pem";
+    let report = cert(&["show", "--json", &ill], 5);
+    assert!(report.contains("\"verified\": false"), "{report}");
+    assert!(report.contains("expired on 2021-01-01"), "{report}");
+    assert!(cert(&["show", "--pem", "old/cert.pem"], 0).starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(cert(&["trust"], 0).contains("netkit/authority/cert.pem"));
+}
+
+#[test]
 fn strings_of_tls_and_ssl_are_read_as_the_vectors_say() {
     let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors/parse.json")).unwrap();
     let mut judged = 0;

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 
 use super::files::shown;
 use super::{Fault, PrivateKeyDer};
@@ -46,6 +46,15 @@ pub(super) fn passphrase(path: &Path) -> Result<Vec<u8>, Fault> {
         return Err(Fault::new(why));
     }
     Ok(bytes)
+}
+
+/// The DER of a key under the passphrase in a file, made with scrypt and AES-256.
+pub(super) fn encrypt(key: &PrivateKeyDer<'_>, file: &Path) -> Result<Vec<u8>, Fault> {
+    let passphrase = passphrase(file)?;
+    PrivateKeyInfoRef::try_from(key.secret_der())
+        .and_then(|info| info.encrypt(&passphrase))
+        .map(|document| document.as_bytes().to_vec())
+        .map_err(|error| Fault::new(format!("the private key could not be encrypted: {error}")))
 }
 
 /// The key that stands in `der` under `passphrase`; `path` is where it came from.

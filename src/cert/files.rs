@@ -20,6 +20,7 @@ struct Contents {
     keys: Vec<PrivateKeyDer<'static>>,
     /// Keys under a passphrase, in DER.
     encrypted: Vec<Vec<u8>>,
+    requests: Vec<Vec<u8>>,
     labels: Vec<String>,
 }
 
@@ -182,10 +183,14 @@ pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
 impl Contents {
     /// What it holds instead of what was looked for.
     fn instead(&self) -> String {
-        match self.labels.first() {
-            Some(label) => format!(", but a {}", label.escape_debug()),
-            None => String::new(),
-        }
+        instead(&self.labels)
+    }
+}
+
+fn instead(labels: &[String]) -> String {
+    match labels.first() {
+        Some(label) => format!(", but a {}", label.escape_debug()),
+        None => String::new(),
     }
 }
 
@@ -206,6 +211,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Contents, Fault> {
         certificates: Vec::new(),
         keys: Vec::new(),
         encrypted,
+        requests: Vec::new(),
         labels,
     };
     for item in rustls_pemfile::read_all(&mut &*bytes) {
@@ -221,6 +227,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Contents, Fault> {
             Ok(Item::Pkcs1Key(key)) => contents.keys.push(key.into()),
             Ok(Item::Pkcs8Key(key)) => contents.keys.push(key.into()),
             Ok(Item::Sec1Key(key)) => contents.keys.push(key.into()),
+            Ok(Item::Csr(request)) => contents.requests.push(request.to_vec()),
             Ok(_) => {}
             Err(_) => {
                 return Err(Fault::new(format!(
@@ -320,6 +327,30 @@ pub fn key_pem(key: &PrivateKeyDer<'_>) -> String {
         _ => "PRIVATE KEY",
     };
     section(label, key.secret_der())
+}
+
+/// The PEM of a private key under the passphrase in a file.
+///
+/// # Errors
+/// There is no passphrase in the file.
+pub fn encrypted_key_pem(key: &PrivateKeyDer<'_>, passphrase: &Path) -> Result<String, Fault> {
+    Ok(section(ENCRYPTED, &encrypted::encrypt(key, passphrase)?))
+}
+
+/// The certificate signing request of a file, in DER.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, or holds none.
+pub fn request(path: &Path) -> Result<Vec<u8>, Fault> {
+    let contents = read(path)?;
+    match contents.requests.into_iter().next() {
+        Some(request) => Ok(request),
+        None => Err(Fault::new(format!(
+            "{} holds no certificate request{}",
+            shown(path),
+            instead(&contents.labels)
+        ))),
+    }
 }
 
 /// RFC 7468, section 3: 64 characters a line.

@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::Name;
+use super::{Name, Pin};
 
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {
@@ -95,6 +97,85 @@ pub fn names(der: &[u8]) -> Vec<Name> {
             _ => None,
         })
         .collect()
+}
+
+/// A certificate, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Whom it was issued to.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Its number at the issuer, in hexadecimal.
+    pub serial: String,
+    /// What it is good for.
+    pub names: Vec<Name>,
+    /// The first moment of its validity.
+    pub not_before: OffsetDateTime,
+    /// The last moment of its validity.
+    pub not_after: OffsetDateTime,
+    /// The kind and size of its key.
+    pub key: String,
+    /// How it was signed.
+    pub signature: String,
+    /// It may vouch for others.
+    pub authority: bool,
+    /// It vouches for itself.
+    pub self_signed: bool,
+    /// SHA-256 of the whole, in hexadecimal.
+    pub fingerprint: String,
+    /// The pin of its key.
+    pub pin: Pin,
+}
+
+/// Takes a certificate apart; `None` where it is none.
+#[must_use]
+pub fn describe(der: &[u8]) -> Option<Description> {
+    let certificate = parse(der)?;
+    let moment = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+    let key = certificate.public_key();
+    let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
+    let fingerprint = digest(&SHA256, der);
+    let hex: Vec<String> = fingerprint
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    Some(Description {
+        subject: subject(der),
+        issuer: issuer(der),
+        serial: certificate.raw_serial_as_string(),
+        names: names(der),
+        not_before: moment(certificate.validity().not_before.timestamp())?,
+        not_after: moment(certificate.validity().not_after.timestamp())?,
+        key: match key.algorithm.algorithm.to_id_string().as_str() {
+            "1.2.840.113549.1.1.1" => format!("RSA {size} bits"),
+            "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
+            "1.3.101.112" => "Ed25519".into(),
+            other => other.to_owned(),
+        },
+        signature: signature(&certificate.signature_algorithm.algorithm.to_id_string()),
+        authority: certificate.is_ca(),
+        self_signed: is_self_signed(der),
+        fingerprint: hex.join(":"),
+        pin: Pin::of(der)?,
+    })
+}
+
+fn signature(id: &str) -> String {
+    let known = match id {
+        "1.2.840.113549.1.1.5" => "RSA with SHA-1",
+        "1.2.840.113549.1.1.10" => "RSA-PSS",
+        "1.2.840.113549.1.1.11" => "RSA with SHA-256",
+        "1.2.840.113549.1.1.12" => "RSA with SHA-384",
+        "1.2.840.113549.1.1.13" => "RSA with SHA-512",
+        "1.2.840.10045.4.3.2" => "ECDSA with SHA-256",
+        "1.2.840.10045.4.3.3" => "ECDSA with SHA-384",
+        "1.2.840.10045.4.3.4" => "ECDSA with SHA-512",
+        "1.3.101.112" => "Ed25519",
+        other => other,
+    };
+    known.to_owned()
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use pkcs8::{PrivateKeyInfoRef, SecretDocument};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CidrSubnet, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    RsaKeySize, SanType,
 };
 use time::OffsetDateTime;
 
@@ -201,16 +202,56 @@ impl Authority {
     /// # Errors
     /// A name cannot stand in a certificate, or the key could not be made.
     pub fn issue(&self, leaf: &Leaf) -> Result<Identity, Fault> {
-        let issuer_key = KeyPair::try_from(&self.0.key).map_err(fault)?;
-        let certificate = self
-            .0
-            .chain
-            .first()
-            .ok_or_else(|| Fault::new("there is no certificate"))?;
-        let issuer = Issuer::from_ca_cert_der(certificate, issuer_key).map_err(fault)?;
+        let issuer = self.issuer()?;
         let key = key_pair(leaf.key_type)?;
         let certificate = leaf.params()?.signed_by(&key, &issuer).map_err(fault)?;
         Ok(identity(vec![certificate.into()], &key))
+    }
+}
+
+impl Authority {
+    /// Issues a certificate for a request, whose key and, where `names` is empty, whose names it takes. Whatever else
+    /// the request asks for is not granted.
+    ///
+    /// # Errors
+    /// The request is damaged, its signature wrong, or it has no names and none are given.
+    pub fn issue_for(
+        &self,
+        request: &[u8],
+        names: Vec<Name>,
+        validity: Validity,
+        client: bool,
+    ) -> Result<super::CertificateDer<'static>, Fault> {
+        let mut request = CertificateSigningRequestParams::from_der(&request.into()).map_err(|error| {
+            Fault::new(match error {
+                rcgen::Error::InvalidCertificationRequestSignature => {
+                    "the signature of the request is wrong".to_owned()
+                }
+                error => format!("the request cannot be granted: {error}"),
+            })
+        })?;
+        let leaf = Leaf {
+            client,
+            ..Leaf::server(names, validity)
+        };
+        let mut params = leaf.params()?;
+        if leaf.names.is_empty() {
+            params.subject_alt_names = request.params.subject_alt_names;
+            params.distinguished_name = request.params.distinguished_name;
+        }
+        if params.subject_alt_names.is_empty() {
+            return Err(Fault::new("the request is for no name, and none is given"));
+        }
+        request.params = params;
+        let issuer = self.issuer()?;
+        Ok(request.signed_by(&issuer).map_err(fault)?.into())
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, Fault> {
+        let key = KeyPair::try_from(&self.0.key).map_err(fault)?;
+        let certificate = self.0.chain.first();
+        let certificate = certificate.ok_or_else(|| Fault::new("there is no certificate"))?;
+        Issuer::from_ca_cert_der(certificate, key).map_err(fault)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod files;
 pub mod inspect;
 pub mod issue;
 pub mod local;
+pub mod output;
 
 mod base64;
 mod encrypted;

@@ -1,6 +1,8 @@
 //! The verbs, and from a verb to its status.
 //! Absent: doing the work.
 
+#[cfg(feature = "tls")]
+mod cert;
 mod completions;
 mod connect;
 mod explain;
@@ -40,6 +42,8 @@ enum Verb {
     Serve(serve::Serve),
     Connect(connect::Connect),
     Listen(listen::Listen),
+    #[cfg(feature = "tls")]
+    Cert(cert::Cert),
     Explain(explain::Explain),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -54,6 +58,11 @@ pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
         Verb::Connect(connect) => {
             start_log(cli.log, colour)?;
             connect.run()
+        }
+        #[cfg(feature = "tls")]
+        Verb::Cert(cert) => {
+            start_log(cli.log, colour)?;
+            cert.run()
         }
         Verb::Explain(explain) => explain.run(),
         Verb::Completions(completions) => completions.run(),

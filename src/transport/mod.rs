@@ -87,6 +87,11 @@ pub struct ServerRole {
 pub trait Connector: Send + Sync + fmt::Debug {
     /// Opens one connection, established to its last layer, within the endpoint's own time limit.
     fn connect(&self) -> BoxFuture<'_, Result<Connection>>;
+
+    /// The same, whoever answers: to look at who it is, and to say nothing. `None` where nobody is verified anyway.
+    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+        None
+    }
 }
 
 /// What opens the connections of a client endpoint that stands in another one.

@@ -8,7 +8,7 @@ use super::{Binder, Bound, Connector, TRANSPORTS, Transport};
 use crate::connection::Connection;
 use crate::diagnostic::listed;
 use crate::endpoint::{Args, Kind, Param, Refused, Role, Spec, usage};
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 
 /// A client endpoint, read and checked. Nothing is open yet.
 #[derive(Debug)]
@@ -43,6 +43,21 @@ impl ClientEndpoint {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.type_name
+    }
+
+    /// Opens a connection to look at who answers, and to say nothing: they are not verified.
+    ///
+    /// # Errors
+    /// Status 2 where this kind of endpoint verifies nobody; else as [`ClientEndpoint::connect`].
+    pub async fn look(&self) -> Result<Connection> {
+        let could_not = |error: Error| error.on(format!("could not look at {}", shown(&self.text)));
+        match self.connector.look() {
+            Some(connection) => connection.await.map_err(could_not),
+            None => {
+                let why = format!("a {} endpoint has no certificate", self.type_name);
+                Err(could_not(Error::new(Status::Usage, why)))
+            }
+        }
     }
 
     /// Opens a connection, established to its last layer.

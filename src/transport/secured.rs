@@ -22,7 +22,7 @@ use crate::endpoint::{Args, Kind, Refused, Spec};
 use crate::error::{Error, Result, Status};
 use crate::layer::tls;
 use crate::layer::tls::config::{
-    ClientConfig, ClientSettings, KeyFiles, ServerConfig, ServerName, ServerSettings, server_name,
+    ClientConfig, ClientSettings, KeyFiles, ServerConfig, ServerName, ServerSettings, Trust, server_name,
 };
 use crate::units::duration_text;
 
@@ -127,18 +127,29 @@ impl SecureClient {
     }
 }
 
+impl SecureClient {
+    async fn secure(&self, config: &ClientConfig) -> Result<Connection> {
+        let deadline = Instant::now() + self.timeout;
+        let stream = self.open(deadline).await?;
+        match timeout_at(deadline, tls::connect(stream, config)).await {
+            Ok(secured) => secured.map(Connection::Stream),
+            Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
+        }
+    }
+}
+
 impl Connector for SecureClient {
     fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
-        Box::pin(async {
-            let deadline = Instant::now() + self.timeout;
-            // Bad files are said before anybody is bothered.
-            let config = self.config()?;
-            let stream = self.open(deadline).await?;
-            match timeout_at(deadline, tls::connect(stream, config)).await {
-                Ok(secured) => secured.map(Connection::Stream),
-                Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
-            }
-        })
+        // Bad files are said before anybody is bothered.
+        Box::pin(async { self.secure(self.config()?).await })
+    }
+
+    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+        let settings = ClientSettings {
+            trust: Trust::Anybody,
+            ..self.settings.clone()
+        };
+        Some(Box::pin(async move { self.secure(&settings.read()?).await }))
     }
 }
 

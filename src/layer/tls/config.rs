@@ -13,7 +13,8 @@ use rustls::{InconsistentKeys, KeyLogFile, SupportedProtocolVersion};
 use tracing::warn;
 
 use super::by_name::ByName;
-use super::trust::{Believe, ClientVerifier, Given, Verifier};
+use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
+use super::words;
 use crate::cert::local::{self, Store};
 use crate::cert::{CertificateDer, Fault, Identity, Name, Pin, files, inspect};
 use crate::error::{Result, Status};
@@ -311,6 +312,9 @@ impl ServerSettings {
             Some(leaf) => leaf.clone(),
             None => return Err(Fault::new("there is no certificate")),
         };
+        if let Err(why) = trust::dates(&leaf, rustls::pki_types::UnixTime::now()) {
+            warn!("clients will refuse our certificate: {}", words::dates(&why));
+        }
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(provider()))
             .with_protocol_versions(self.versions.spoken())
             .map_err(|error| unexpected(&error))?;

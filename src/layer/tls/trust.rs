@@ -150,7 +150,8 @@ fn is_of_this_machine(name: &ServerName<'_>) -> bool {
     name.to_str().parse::<Name>().is_ok_and(|name| name.is_loopback())
 }
 
-fn dates(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+/// Whether it is the time for a certificate.
+pub(super) fn dates(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let now = now.as_secs() as i64;
     match (inspect::not_before(leaf), inspect::not_after(leaf)) {
         (Some(start), _) if now < start => Err(CertificateError::NotValidYet.into()),

@@ -244,6 +244,15 @@ fn client_certificate(error: &CertificateError) -> String {
     }
 }
 
+/// What is wrong with the dates of a certificate of ours.
+pub(super) fn dates(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::InvalidCertificate(CertificateError::Expired) => "it has expired",
+        Fault::InvalidCertificate(CertificateError::NotValidYet) => "it is not valid yet",
+        _ => "it is damaged",
+    }
+}
+
 fn day(time: UnixTime) -> String {
     let moment = i64::try_from(time.as_secs())
         .ok()
