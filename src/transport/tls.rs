@@ -8,7 +8,6 @@ use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity
 use super::socket::{Family, Listen, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
 use crate::cert::Pin;
-use crate::cert::local::Store;
 use crate::diagnostic::quoted;
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
 use crate::layer::tls::config::{
@@ -308,7 +307,7 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
         },
         (None, Some(files)) => Source::Files(files),
         (None, None) if passphrase.is_some() => return Err(needs(args, "passphraseFile", "privateKey")),
-        (None, None) => Source::Local(Store::of_user()),
+        (None, None) => Source::local(),
     };
     let client_auth = match path("clientCA") {
         None if args.given("clientAuth") => return Err(needs(args, "clientAuth", "clientCA")),

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::by_name::ByName;
 use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
 use super::words;
-use crate::cert::local::{self, Store};
+use crate::cert::local::{self, Local, Store};
 use crate::cert::{CertificateDer, Fault, Identity, Name, Pin, files, inspect};
 use crate::error::{Result, Status};
 
@@ -219,8 +219,16 @@ pub enum Source {
         /// For names that are nobody's; without it the first of the directory.
         otherwise: Option<KeyFiles>,
     },
-    /// From netkit's local authority; without a store from nobody.
-    Local(Option<Store>),
+    /// From netkit's local authority; without a store from nobody. Issued once, so that a pin that was told stays good.
+    Local(Option<Store>, Arc<OnceLock<Local>>),
+}
+
+impl Source {
+    /// From netkit's local authority, the user's.
+    #[must_use]
+    pub fn local() -> Self {
+        Source::Local(Store::of_user(), Arc::default())
+    }
 }
 
 /// Whether clients have to show a certificate.
@@ -281,6 +289,31 @@ impl ServerConfig {
 }
 
 impl ServerSettings {
+    /// The files and directories that are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = Vec::new();
+        let files = match &self.source {
+            Source::Files(files) => Some(files),
+            Source::Directory {
+                path,
+                passphrase,
+                otherwise,
+            } => {
+                all.push(path.clone());
+                all.extend(passphrase.clone());
+                otherwise.as_ref()
+            }
+            Source::Local(..) => None,
+        };
+        if let Some(files) = files {
+            all.extend([files.key.clone(), files.certificate.clone()]);
+            all.extend(files.extra.clone());
+            all.extend(files.passphrase.clone());
+        }
+        all.extend(self.client_auth.as_ref().map(|auth| auth.authority.clone()));
+        all
+    }
+
     /// Reads the files.
     ///
     /// # Errors
@@ -303,9 +336,15 @@ impl ServerSettings {
                 };
                 (otherwise, several, None)
             }
-            Source::Local(store) => {
-                let local = local::identity(store.as_ref())?;
-                (certified(&local.identity)?, Vec::new(), local.alone)
+            Source::Local(store, issued) => {
+                let local = match issued.get() {
+                    Some(local) => local,
+                    None => {
+                        let local = local::identity(store.as_ref())?;
+                        issued.get_or_init(|| local)
+                    }
+                };
+                (certified(&local.identity)?, Vec::new(), local.alone.clone())
             }
         };
         let leaf = match otherwise.cert.first() {
@@ -342,7 +381,7 @@ impl ServerSettings {
             rustls: Arc::new(config),
             leaf,
             alone,
-            local: matches!(self.source, Source::Local(_)),
+            local: matches!(self.source, Source::Local(..)),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod by_name;
 pub mod config;
+pub mod current;
 mod trust;
 mod wire;
 mod words;
