@@ -61,6 +61,8 @@ struct Talk {
     down: Pump,
     /// The peer takes no more from us; it may still have something to say.
     deaf: bool,
+    /// It broke the connection off. The system says so once, to whoever asks first, and that was our writing.
+    lost: Option<io::Error>,
     half_close_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Which direction goes first alternates, so that neither starves the other.
@@ -73,6 +75,7 @@ impl Talk {
             up: Pump::default(),
             down: Pump::default(),
             deaf: false,
+            lost: None,
             half_close_timeout,
             deadline: None,
             turn: false,
@@ -108,6 +111,9 @@ impl Talk {
         }
         let sent = self.deaf || self.up.ended();
         if self.down.ended() {
+            if let Some(error) = self.lost.take() {
+                return Poll::Ready(Err(Broken::Peer(error)));
+            }
             if sent {
                 return Poll::Ready(Ok(Ending::Peer));
             }
@@ -148,10 +154,13 @@ impl Talk {
             Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(Broken::Peer(error))
             }
-            Poll::Ready(Err(Failed::Writing(_))) => {
-                // Reading tells whether the peer has left in good order or the connection was lost; what it still
-                // has to say must not get lost with what it no longer wants to hear.
+            Poll::Ready(Err(Failed::Writing(error))) => {
+                // What the peer still has to say must not get lost with what it no longer wants to hear. One that left
+                // in good order before gives a broken pipe; a reset is a lost connection, whoever notices it.
                 self.deaf = true;
+                if error.kind() == io::ErrorKind::ConnectionReset {
+                    self.lost = Some(error);
+                }
                 Ok(())
             }
         }

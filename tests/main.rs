@@ -1,3 +1,27 @@
-//! The black-box tests.
+//! The contract, tested from outside: the real binary over real sockets, a file per topic.
+//! Absent: what a unit test can show.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test states what it expects by panicking, and says what it skips"
+)]
 
+mod harness;
+
+mod connect;
+mod errors;
+mod explain;
+mod faults;
+mod floors;
+mod generated;
+mod interop;
+mod listen;
 mod readme;
+mod ready;
+mod serve;
+mod tables;
+#[cfg(feature = "tls")]
+mod tls;
+mod vectors;

@@ -71,6 +71,14 @@ fn the_tables_are_those_of_the_program() {
     for transport in TRANSPORTS {
         let row = row(transport.name);
         for (cell, verb) in [(row[1], "connect"), (row[2], "serve")] {
+            let there = match verb {
+                "connect" => transport.client.is_some(),
+                _ => transport.server.is_some(),
+            };
+            if !there {
+                assert_eq!(cell, "–", "{} has no such role", transport.name);
+                continue;
+            }
             let usage = cell.trim_matches('`');
             assert!(usage.starts_with(transport.name), "{usage}");
             assert!(

@@ -1,14 +1,6 @@
 //! TLS from outside: the real binary against itself, openssl and curl, and against those who break off.
 //! Absent: what a unit test can show. Where a peer is not installed its tests pass, unless NETKIT_INTEROP=required.
 
-#![cfg(feature = "tls")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests state their expectations by panicking"
-)]
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

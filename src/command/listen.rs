@@ -110,9 +110,17 @@ impl Listen {
                 // Further clients are refused rather than left waiting for nothing.
                 held = None;
             }
+            let conversation = self.converse(&mut console, connection, endpoint);
+            tokio::pin!(conversation);
             let done = tokio::select! {
-                done = self.converse(&mut console, connection, endpoint) => done,
-                () = self.grace_over(&mut stop) => return Ok(Status::Done),
+                done = &mut conversation => done,
+                () = stop.told() => {
+                    held = None;
+                    tokio::select! {
+                        done = conversation => done,
+                        () = self.grace_over(&mut stop) => return Ok(Status::Done),
+                    }
+                }
             };
             match done {
                 Err(error) if self.keep_open => warn!("{error}"),
@@ -147,7 +155,6 @@ impl Listen {
 
     /// Returns when an open conversation has had its time after a stop.
     async fn grace_over(&self, stop: &mut Stop) {
-        stop.told().await;
         tokio::select! {
             () = tokio::time::sleep(self.ready.grace) => warn!("closed the connection that was open when the grace period ended"),
             () = stop.now() => {}

@@ -92,6 +92,10 @@ impl Reader<'_> {
     ///
     /// The string is read once more for each guess. Their number is bounded by the table, not by the string.
     pub(super) fn explained(&self, refused: Refused) -> Refused {
+        // Two keywords of one name: nothing is left to guess.
+        if refused.kind == Kind::GivenTwice {
+            return refused;
+        }
         self.bare_address(&refused)
             .or_else(|| self.given_by_position())
             .or_else(|| self.bare_endpoint(&refused))

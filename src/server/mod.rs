@@ -27,6 +27,7 @@ use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::{Tap, tapped_stream};
 use crate::connection::{BoxFuture, Connection, Stream};
+use crate::diagnostic::counted;
 use crate::error::Result;
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
@@ -148,14 +149,16 @@ impl Server {
         let left = self.0.open.count();
         if left > 0 {
             debug!(
-                "waiting up to {} for {left} open connections",
-                duration_text(self.0.limits.grace)
+                "waiting up to {} for {}",
+                duration_text(self.0.limits.grace),
+                counted(left, "open connection")
             );
         }
         tokio::select! {
             () = self.0.open.none_left() => {}
             () = tokio::time::sleep(self.0.limits.grace) => {
-                warn!("closed {} connections that were open when the grace period ended", self.0.open.count());
+                let left = counted(self.0.open.count(), "connection");
+                warn!("closed {left} still open when the grace period ended");
             }
             () = stop.now() => {}
         }

@@ -2,21 +2,16 @@
 //! Absent: changing what others see of them; `O_NONBLOCK` belongs to the open file, which our parent may share.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use rustix::net::{Shutdown, shutdown};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::kernel;
-
-/// The size that pipes are asked to have: fewer wake-ups of the process at their other end. Linux allows this much to
-/// everybody by default.
-const PIPE_SIZE: usize = 1 << 20;
+use super::waiting::Waiting;
 
 /// What a descriptor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,36 +44,11 @@ impl Kind {
     }
 }
 
-/// How the system lets us wait for a descriptor.
-#[derive(Debug)]
-enum Wait {
-    /// It says when it is ready.
-    Polled(AsyncFd<OwnedFd>),
-    /// It is always ready: files, /dev/null and the like.
-    Never(OwnedFd),
-}
-
-impl Wait {
-    fn new(descriptor: OwnedFd, kind: Kind, interest: Interest) -> io::Result<Self> {
-        if kind == Kind::File {
-            return Ok(Wait::Never(descriptor));
-        }
-        match kernel::watch(descriptor, interest) {
-            Ok(polled) => Ok(Wait::Polled(polled)),
-            // epoll(7) takes nothing that is always ready.
-            Err((descriptor, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Ok(Wait::Never(descriptor))
-            }
-            Err((_, error)) => Err(error),
-        }
-    }
-}
-
 /// A descriptor to read from.
 #[derive(Debug)]
 pub struct Input {
     /// `None`: it cannot be read, or was closed; there is nothing to come.
-    wait: Option<Wait>,
+    wait: Option<Waiting>,
     kind: Kind,
 }
 
@@ -92,11 +62,8 @@ impl Input {
         if kind != Kind::Socket && access(descriptor)? == OFlags::WRONLY {
             return Ok(Input { wait: None, kind });
         }
-        let own = own(descriptor, kind, OFlags::RDONLY)?;
-        Ok(Input {
-            wait: Some(Wait::new(own, kind, Interest::READABLE)?),
-            kind,
-        })
+        let wait = Some(Waiting::new(descriptor, kind, OFlags::RDONLY)?);
+        Ok(Input { wait, kind })
     }
 
     /// What is read from.
@@ -108,39 +75,9 @@ impl Input {
 
 impl AsyncRead for Input {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let socket = self.kind == Kind::Socket;
-        let read = |descriptor: &OwnedFd, room: &mut [u8]| -> io::Result<usize> {
-            let read = if socket {
-                recv(descriptor, room, RecvFlags::DONTWAIT).map(|(length, _)| length)
-            } else {
-                rustix::io::read(descriptor, room)
-            };
-            Ok(read?)
-        };
         match &self.wait {
             None => Poll::Ready(Ok(())),
-            Some(Wait::Never(descriptor)) => {
-                let length = retried(|| read(descriptor, buf.initialize_unfilled()))?;
-                buf.advance(length);
-                Poll::Ready(Ok(()))
-            }
-            Some(Wait::Polled(polled)) => loop {
-                let mut ready = ready!(polled.poll_read_ready(cx))?;
-                let room = buf.initialize_unfilled();
-                let wanted = room.len();
-                match ready.try_io(|descriptor| retried(|| read(descriptor.get_ref(), room))) {
-                    Ok(length) => {
-                        let length = length?;
-                        if length > 0 && length < wanted {
-                            // All that was there: asking again would only be told so.
-                            ready.clear_ready();
-                        }
-                        buf.advance(length);
-                        return Poll::Ready(Ok(()));
-                    }
-                    Err(_would_block) => {}
-                }
-            },
+            Some(wait) => wait.poll_read(cx, buf),
         }
     }
 }
@@ -149,7 +86,7 @@ impl AsyncRead for Input {
 #[derive(Debug)]
 pub struct Output {
     /// `None`: it cannot be written, or was shut down.
-    wait: Option<Wait>,
+    wait: Option<Waiting>,
     kind: Kind,
     /// It stands for standard output, which has to go when this is shut down.
     is_stdout: bool,
@@ -171,8 +108,7 @@ impl Output {
                 is_stdout,
             });
         }
-        let own = own(descriptor, kind, OFlags::WRONLY)?;
-        let wait = Some(Wait::new(own, kind, Interest::WRITABLE)?);
+        let wait = Some(Waiting::new(descriptor, kind, OFlags::WRONLY)?);
         Ok(Output {
             wait,
             kind,
@@ -189,25 +125,12 @@ impl Output {
 
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let socket = self.kind == Kind::Socket;
-        let write = |descriptor: &OwnedFd| -> io::Result<usize> {
-            let written = if socket {
-                send(descriptor, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-            } else {
-                rustix::io::write(descriptor, buf)
-            };
-            Ok(written?)
-        };
         match &self.wait {
-            None => Poll::Ready(Err(Errno::BADF.into())),
-            Some(Wait::Never(descriptor)) => Poll::Ready(retried(|| write(descriptor))),
-            Some(Wait::Polled(polled)) => loop {
-                let mut ready = ready!(polled.poll_write_ready(cx))?;
-                match ready.try_io(|descriptor| retried(|| write(descriptor.get_ref()))) {
-                    Ok(written) => return Poll::Ready(written),
-                    Err(_would_block) => {}
-                }
-            },
+            None => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the descriptor is not open for writing",
+            ))),
+            Some(wait) => wait.poll_write(cx, buf),
         }
     }
 
@@ -219,12 +142,8 @@ impl AsyncWrite for Output {
         let Some(wait) = self.wait.take() else {
             return Poll::Ready(Ok(()));
         };
-        let descriptor = match &wait {
-            Wait::Polled(polled) => polled.get_ref(),
-            Wait::Never(descriptor) => descriptor,
-        };
         let done = match self.kind {
-            Kind::Socket => match shutdown(descriptor, Shutdown::Write) {
+            Kind::Socket => match shutdown(wait.get(), Shutdown::Write) {
                 Err(Errno::NOTCONN) => Ok(()),
                 done => done.map_err(io::Error::from),
             },
@@ -243,34 +162,6 @@ fn access(descriptor: BorrowedFd<'_>) -> io::Result<OFlags> {
     Ok(fcntl_getfl(descriptor)? & OFlags::ACCMODE)
 }
 
-/// A descriptor that we may wait on without changing the one we were given.
-fn own(descriptor: BorrowedFd<'_>, kind: Kind, access: OFlags) -> io::Result<OwnedFd> {
-    if kind == Kind::Pipe {
-        // An unprivileged user's pipes may be limited to less; the size it has then stays.
-        let _ = rustix::pipe::fcntl_setpipe_size(descriptor, PIPE_SIZE);
-    }
-    if matches!(kind, Kind::Pipe | Kind::Device) {
-        let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
-        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        if let Ok(own) = open(path, flags, Mode::empty()) {
-            return Ok(own);
-        }
-        // Without /proc, or where the terminal is another user's: a duplicate. Reads come only when something is
-        // there, and take what is there; a write may wait for the reader.
-    }
-    descriptor.try_clone_to_owned()
-}
-
-/// Once more for as long as signals interrupt.
-fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
 /// Bytes between the place where a file is read next and its end; `None` for anything else.
 #[must_use]
 pub fn length_left(descriptor: impl AsFd) -> Option<u64> {
@@ -285,9 +176,13 @@ pub fn length_left(descriptor: impl AsFd) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
+    use rustix::fs::{CWD, mkfifoat};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -386,8 +281,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_wrong_end_of_a_pipe_has_nothing_to_read() {
-        let (_reader, writer) = io::pipe().unwrap();
+    async fn the_wrong_end_of_a_pipe_has_nothing_to_read_and_takes_nothing() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut output = Output::new(reader.as_fd()).unwrap();
+        let error = output.write_all(b"x").await.unwrap_err();
+        assert_eq!(error.to_string(), "the descriptor is not open for writing");
         let mut got = Vec::new();
         Input::new(writer.as_fd())
             .unwrap()
@@ -395,5 +293,51 @@ mod tests {
             .await
             .unwrap();
         assert!(got.is_empty());
+    }
+
+    /// What a wait that should be short is given.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_fifo_ends_though_its_writer_left_before_us() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        for sent in [&b""[..], b"data"] {
+            let reader = open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+            let mut writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            writer.write_all(sent).unwrap();
+            drop(writer);
+            let mut input = Input::new(reader.as_fd()).unwrap();
+            let mut got = Vec::new();
+            let read = timeout(LIMIT, input.read_to_end(&mut got));
+            read.await.expect("the end was not seen").unwrap();
+            assert_eq!(got, sent);
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_that_wait_at_a_terminal_are_all_read() {
+        let (mut keyboard, terminal) = terminal();
+        keyboard.write_all(b"one\ntwo\n").unwrap();
+        let mut input = Input::new(terminal.as_fd()).unwrap();
+        let mut buf = [0; 100];
+        for expected in [&b"one\n"[..], b"two\n"] {
+            let read = timeout(LIMIT, input.read(&mut buf)).await;
+            let length = read.expect("the line was not seen").unwrap();
+            assert_eq!(&buf[..length], expected);
+        }
+        assert!(!is_nonblocking(&terminal));
+    }
+
+    /// The master of a new pseudo-terminal, where keys are pressed, and the terminal.
+    fn terminal() -> (std::fs::File, OwnedFd) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        (master.into(), terminal)
     }
 }

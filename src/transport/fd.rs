@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
-use rustix::net::{RecvFlags, SendFlags, SocketType, recv, send};
+use rustix::net::{RecvFlags, SendFlags, SocketType, getpeername, recv, send};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -76,6 +76,9 @@ fn connection(descriptor: OwnedFd, number: i32) -> io::Result<Connection> {
         if socket_acceptconn(&descriptor)? {
             return Err(io::Error::other("the socket listens: it is a server endpoint"));
         }
+        if getpeername(&descriptor).is_err() {
+            return Err(io::Error::other("the socket is not connected"));
+        }
         let kind = socket_type(&descriptor)?;
         if kind != SocketType::STREAM {
             let watched = kernel::watch(descriptor, Interest::READABLE | Interest::WRITABLE);
@@ -141,6 +144,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::transport::Listener;
 
     #[tokio::test]
     async fn a_stream_socket_is_a_stream() {
@@ -212,5 +216,61 @@ mod tests {
             Inherited(i32::MAX).bind().err().unwrap().why(),
             "the descriptor is not open"
         );
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_leads_nowhere_is_refused() {
+        let unconnected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = connection(unconnected.into(), 3).unwrap_err();
+        assert_eq!(error.to_string(), "the socket is not connected");
+    }
+
+    #[tokio::test]
+    async fn whole_messages_in_order_end_with_the_peer() {
+        use rustix::net::{AddressFamily, SocketFlags, socketpair};
+        let pair = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        );
+        let (ours, theirs) = pair.unwrap();
+        let Connection::Datagram(mut inbox) = connection(ours, 3).unwrap() else {
+            panic!("no datagrams")
+        };
+        for message in [&b"one"[..], b"three"] {
+            send(&theirs, message, SendFlags::empty()).unwrap();
+        }
+        drop(theirs);
+        let mut buf = [0; 10];
+        for length in [Some(3), Some(5), None] {
+            assert_eq!(inbox.recv(&mut buf).await.unwrap(), length);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listening_tcp_socket_serves_each_worker_and_stays_open() {
+        use std::future::poll_fn;
+        let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = given.local_addr().unwrap();
+        let bound = Adopted::new(given.into()).unwrap();
+        assert_eq!(bound.endpoint(), format!("tcp:{address}"));
+        for _ in 0..2 {
+            // The worker before has gone, and taken only its own duplicate with it.
+            let Listener::Connections(mut worker) = bound.listen().unwrap() else {
+                panic!("no connections")
+            };
+            let client = std::net::TcpStream::connect(address).unwrap();
+            let incoming = poll_fn(|cx| worker.poll_accept(cx)).await.unwrap().unwrap();
+            assert_eq!(incoming.peer, Address::Inet(client.local_addr().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_given_sockets_file_is_not_ours_to_remove() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        drop(Adopted::new(UnixListener::bind(&path).unwrap().into()).unwrap());
+        assert!(path.exists());
     }
 }

@@ -4,16 +4,19 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, readlinkat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 /// A lock that is held. Dropping it removes the link.
 #[derive(Debug)]
 pub(super) struct Lock {
-    link: PathBuf,
+    directory: OwnedFd,
+    name: OsString,
 }
 
 /// What a lock says of the server that made it.
@@ -72,34 +75,62 @@ fn no_lock(link: &Path) -> io::Error {
 }
 
 impl Lock {
-    /// Takes the lock of a socket; one that a dead process left is taken over.
+    /// Takes the lock of a socket in `directory`; one that a dead process left is taken over.
     ///
-    /// The caller holds the directory (see `unix::bind`), so that two takeovers do not meet.
+    /// The caller makes other netkits wait, so that two takeovers do not meet. Between the old link and ours there is
+    /// none without a link: a server that comes then, of whatever kind, does not slip in.
     ///
     /// # Errors
     /// `AddrInUse` where a process that is there has it; what [`owner`] and the system say.
-    pub(super) fn take(socket: &Path) -> io::Result<Lock> {
+    pub(super) fn take(socket: &Path, directory: OwnedFd) -> io::Result<Lock> {
+        /// Others may take and release it while we look; they need not be netkits and wait for us.
+        const ATTEMPTS: u32 = 10;
         let link = path_of(socket);
-        match owner(&link)? {
-            Owner::Nobody => {}
-            Owner::Gone(_) => fs::remove_file(&link)?,
-            Owner::Alive(number) => {
-                let text = format!("address in use: process {number} holds {}", link.display());
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        let Some(name) = link.file_name().map(ToOwned::to_owned) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let number = std::process::id().to_string();
+        for _ in 0..ATTEMPTS {
+            match owner(&link)? {
+                Owner::Nobody => match symlink(&number, &link) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    done => return done.map(|()| Lock { directory, name }),
+                },
+                Owner::Gone(_) => {
+                    let mut fresh = link.clone().into_os_string();
+                    fresh.push(".");
+                    fresh.push(&number);
+                    // Left by one that died right here with our number.
+                    let _ = fs::remove_file(&fresh);
+                    symlink(&number, &fresh)?;
+                    return match fs::rename(&fresh, &link) {
+                        Ok(()) => Ok(Lock { directory, name }),
+                        Err(error) => {
+                            let _ = fs::remove_file(&fresh);
+                            Err(error)
+                        }
+                    };
+                }
+                Owner::Alive(number) => {
+                    return Err(in_use(&format!("process {number} holds {}", link.display())));
+                }
             }
         }
-        symlink(std::process::id().to_string(), &link)?;
-        Ok(Lock { link })
+        Err(in_use(&format!("others come and go at {}", link.display())))
     }
+}
+
+fn in_use(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, format!("address in use: {why}"))
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Another may have taken it over, if it took us for dead: then it is not ours to remove.
-        let ours = fs::read_link(&self.link)
-            .is_ok_and(|target| target.as_os_str() == &*std::process::id().to_string());
+        let ours = readlinkat(&self.directory, &*self.name, Vec::new())
+            .is_ok_and(|target| target.to_bytes() == std::process::id().to_string().as_bytes());
         if ours {
-            let _ = fs::remove_file(&self.link);
+            let _ = unlinkat(&self.directory, &*self.name, AtFlags::empty());
         }
     }
 }
@@ -107,6 +138,10 @@ impl Drop for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn take(socket: &Path) -> io::Result<Lock> {
+        Lock::take(socket, fs::File::open(socket.parent().unwrap()).unwrap().into())
+    }
 
     /// A process number that was used and is free again.
     fn dead() -> String {
@@ -119,7 +154,7 @@ mod tests {
     fn a_lock_is_a_link_to_our_number_and_goes_with_us() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("s");
-        let lock = Lock::take(&socket).unwrap();
+        let lock = take(&socket).unwrap();
         let link = directory.path().join("s.lock");
         assert_eq!(
             fs::read_link(&link).unwrap().to_str().unwrap(),
@@ -136,11 +171,12 @@ mod tests {
         let link = path_of(&socket);
         // Process 1 is always there, and may not be ours to signal.
         symlink("1", &link).unwrap();
-        assert_eq!(Lock::take(&socket).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(take(&socket).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         fs::remove_file(&link).unwrap();
         symlink(dead(), &link).unwrap();
         assert!(matches!(owner(&link).unwrap(), Owner::Gone(_)));
-        drop(Lock::take(&socket).unwrap());
+        drop(take(&socket).unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -151,17 +187,14 @@ mod tests {
         for target in ["garbage", "-1", "0"] {
             symlink(target, &link).unwrap();
             assert_eq!(
-                Lock::take(&socket).unwrap_err().kind(),
+                take(&socket).unwrap_err().kind(),
                 io::ErrorKind::InvalidData,
                 "{target}"
             );
             fs::remove_file(&link).unwrap();
         }
         fs::write(&link, "file").unwrap();
-        assert_eq!(
-            Lock::take(&socket).unwrap_err().kind(),
-            io::ErrorKind::InvalidData
-        );
+        assert_eq!(take(&socket).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(fs::read_to_string(&link).unwrap(), "file");
     }
 }

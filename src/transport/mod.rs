@@ -13,6 +13,7 @@ mod lock;
 mod race;
 #[cfg(feature = "tls")]
 mod secured;
+mod socket_file;
 #[cfg(feature = "tls")]
 mod ssl;
 mod systemd;
@@ -21,6 +22,7 @@ mod tcp;
 mod tls;
 mod udp;
 mod unix;
+mod waiting;
 
 use std::fmt;
 use std::io;

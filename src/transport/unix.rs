@@ -1,18 +1,18 @@
 //! The `unix` endpoint: a socket in the file system, or a Linux abstract name that begins with `@`.
-//! Absent: the lock beside it, and accepting.
+//! Absent: making and removing the file and its lock, and accepting.
 
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
 
 use super::listening::{accept_on, unix_address, unix_endpoint};
-use super::lock::{self, Lock, Owner};
+use super::lock::{self, Owner};
+use super::socket_file::{Making, SocketFile};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
@@ -108,12 +108,12 @@ pub(super) static UNIX: Transport = Transport {
                 }
             }
             let backlog = u32::try_from(args.integer("backlog")).unwrap_or(u32::MAX);
-            Ok(Box::new(Server {
-                name,
+            let making = Making {
                 mode: args.mode("mode"),
                 backlog,
                 locked: args.flag("lockfile"),
-            }))
+            };
+            Ok(Box::new(Server { name, making }))
         },
     }),
 };
@@ -133,19 +133,26 @@ enum Name {
 impl Name {
     fn read(args: &Args, field: &str) -> Result<Self, Refused> {
         let text = args.text(field);
-        if text.len() > NAME_MAX {
-            let message = format!(
-                "a socket's path has at most {NAME_MAX} bytes, and this one {}",
-                text.len()
-            );
+        let (what, name) = match text.strip_prefix('@') {
+            Some(name) => ("an abstract name", name),
+            None => ("a socket's path", text),
+        };
+        let length = name.len();
+        if length > NAME_MAX {
+            let message = format!("{what} has at most {NAME_MAX} bytes, and this one {length}");
             return Err(args.refuse(field, Kind::OutOfRange, message));
         }
-        if text.contains('\0') {
-            return Err(args.refuse(field, Kind::OutOfRange, "a path holds no NUL character"));
+        if length == 0 {
+            // The kernel would choose one, and nobody would know it.
+            return Err(args.refuse(field, Kind::EmptyPath, format!("{what} cannot be empty")));
         }
-        Ok(match text.strip_prefix('@') {
-            Some(name) => Name::Abstract(name.as_bytes().to_owned()),
-            None => Name::Path(text.into()),
+        if name.contains('\0') {
+            return Err(args.refuse(field, Kind::OutOfRange, format!("{what} holds no NUL character")));
+        }
+        Ok(if text.starts_with('@') {
+            Name::Abstract(name.as_bytes().to_owned())
+        } else {
+            Name::Path(name.into())
         })
     }
 
@@ -160,6 +167,17 @@ impl Name {
                     bytes,
                 ))
             }
+        }
+    }
+
+    /// What a refused connection means: the system says the same of a dead socket and of an ordinary file.
+    fn why_refused(&self) -> &'static str {
+        match self {
+            Name::Abstract(_) => "nobody listens on this name",
+            Name::Path(path) => match fs::metadata(path) {
+                Ok(found) if !found.file_type().is_socket() => "this file is not a socket",
+                _ => "nobody listens on this socket",
+            },
         }
     }
 
@@ -194,10 +212,8 @@ impl Connector for Client {
             let stream = match tokio::time::timeout(self.timeout, attempt(&self.name)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Err(Error::new(
-                        Status::Connect,
-                        "connection refused: nobody listens on this socket",
-                    ));
+                    let why = format!("connection refused: {}", self.name.why_refused());
+                    return Err(Error::new(Status::Connect, why));
                 }
                 Ok(Err(error)) => return Err(Error::io(Status::Connect, &error)),
                 Err(_elapsed) => {
@@ -249,18 +265,19 @@ fn check_owner(path: &Path) -> Result<()> {
 #[derive(Debug)]
 struct Server {
     name: Name,
-    mode: u32,
-    backlog: u32,
-    locked: bool,
+    making: Making,
 }
 
 impl Binder for Server {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         let bound = match &self.name {
-            Name::Path(path) => self.bind_path(path),
-            Name::Abstract(_) => self.socket(None).map(|socket| (socket, None)),
+            Name::Path(path) => self
+                .making
+                .listen(path)
+                .map(|(file, socket)| (Some(file), socket)),
+            Name::Abstract(_) => self.bind_abstract().map(|socket| (None, socket)),
         };
-        let (socket, file) = bound.map_err(|error| Error::io(Status::Bind, &error))?;
+        let (file, socket) = bound.map_err(|error| Error::io(Status::Bind, &error))?;
         Ok(Box::new(UnixBound {
             socket,
             endpoint: self.name.endpoint(),
@@ -270,95 +287,20 @@ impl Binder for Server {
 }
 
 impl Server {
-    fn socket(&self, mode: Option<Mode>) -> io::Result<Socket> {
+    fn bind_abstract(&self) -> io::Result<Socket> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        if let Some(mode) = mode {
-            // Linux gives the file the mode of the socket, less the process's mask: at no time it is wider than asked.
-            fchmod(&socket, mode)?;
-        }
         socket.bind(&SockAddr::unix(self.name.as_path())?)?;
-        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+        socket.listen(i32::try_from(self.making.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
-    }
-
-    /// Lock, look for what a dead server left, bind with no more than the permissions asked for.
-    fn bind_path(&self, path: &Path) -> io::Result<(Socket, Option<SocketFile>)> {
-        // Other netkits that bind in this directory wait until we are done, so that two of them do not take over the
-        // same leftovers. It is held for a few system calls.
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let held = File::open(directory)?;
-        flock(&held, FlockOperation::LockExclusive)?;
-        // First, for a lock with our own number may be that of an endpoint of this very process.
-        let found = Found::at(path)?;
-        let lock = if self.locked {
-            Some(Lock::take(path)?)
-        } else {
-            None
-        };
-        if found == Found::Stale {
-            fs::remove_file(path)?;
-        }
-        let socket = self.socket(Some(Mode::from_raw_mode(self.mode)))?;
-        let made = fs::symlink_metadata(path)?;
-        let file = SocketFile {
-            path: path.to_owned(),
-            inode: (made.dev(), made.ino()),
-            _lock: lock,
-        };
-        // The process's mask may have taken away from it.
-        fs::set_permissions(path, Permissions::from_mode(self.mode))?;
-        Ok((socket, Some(file)))
-    }
-}
-
-/// What stands where a socket is to be made.
-#[derive(Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// The socket of a server that is gone.
-    Stale,
-}
-
-impl Found {
-    /// Anything but the socket of a dead server is in the way.
-    fn at(path: &Path) -> io::Result<Self> {
-        let in_use = |text: &str| {
-            Err(io::Error::new(
-                io::ErrorKind::AddrInUse,
-                format!("address in use: {text}"),
-            ))
-        };
-        match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(error) => return Err(error),
-            Ok(found) if !found.file_type().is_socket() => {
-                return in_use("there is a file of that name that is not a socket");
-            }
-            Ok(_) => {}
-        }
-        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        probe.set_nonblocking(true)?;
-        match probe.connect(&SockAddr::unix(path)?) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Found::Stale),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Ok(()) => in_use("a server answers on this socket"),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                in_use("a server with a full backlog has this socket")
-            }
-            Err(error) => in_use(&reason(&error)),
-        }
     }
 }
 
 struct UnixBound {
+    /// Removed with it, and before it: until then the inode is not another's.
+    _file: Option<SocketFile>,
     socket: Socket,
     endpoint: String,
-    /// Removed with it.
-    _file: Option<SocketFile>,
 }
 
 impl Bound for UnixBound {
@@ -371,123 +313,21 @@ impl Bound for UnixBound {
     }
 }
 
-/// The socket that we made. Dropping it removes the file, if it is still the same, and then the lock.
-struct SocketFile {
-    path: PathBuf,
-    inode: (u64, u64),
-    _lock: Option<Lock>,
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
-        if ours {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixListener;
-
     use super::*;
+
+    const MAKING: Making = Making {
+        mode: 0o666,
+        backlog: 5,
+        locked: true,
+    };
 
     fn server(path: &Path) -> Server {
         Server {
             name: Name::Path(path.to_owned()),
-            mode: 0o666,
-            backlog: 5,
-            locked: true,
+            making: MAKING,
         }
-    }
-
-    fn refusal(server: &Server) -> String {
-        server.bind().err().expect("bound").to_string()
-    }
-
-    #[test]
-    fn the_socket_has_its_mode_and_goes_with_its_lock() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        for mode in [0o666, 0o600, 0o660, 0o777] {
-            let bound = Server {
-                mode,
-                ..server(&path)
-            }
-            .bind()
-            .unwrap();
-            assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o7777, mode);
-            assert!(fs::read_link(directory.path().join("s.lock")).is_ok());
-            drop(bound);
-            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-        }
-    }
-
-    #[test]
-    fn a_second_server_is_refused_and_changes_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        let first = server(&path).bind().unwrap();
-        for locked in [true, false] {
-            let text = refusal(&Server {
-                locked,
-                ..server(&path)
-            });
-            assert_eq!(text, "address in use: a server answers on this socket");
-        }
-        assert!(fs::read_link(directory.path().join("s.lock")).is_ok());
-        drop(first);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_dead_servers_socket_is_replaced_with_or_without_its_lock() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
-        let bound = server(&path).bind().unwrap();
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
-        drop(bound);
-        drop(UnixListener::bind(&path).unwrap());
-        std::os::unix::fs::symlink(std::process::id().to_string(), directory.path().join("s.lock")).unwrap();
-        drop(server(&path).bind().unwrap());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn an_ordinary_file_is_never_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        fs::write(&path, "precious").unwrap();
-        assert_eq!(
-            refusal(&server(&path)),
-            "address in use: there is a file of that name that is not a socket"
-        );
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-        // Nor does the lock stay behind.
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_successors_socket_is_not_ours_to_remove() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s");
-        let bound = server(&path).bind().unwrap();
-        fs::remove_file(&path).unwrap();
-        let _successor = UnixListener::bind(&path).unwrap();
-        drop(bound);
-        assert!(path.exists());
-    }
-
-    #[test]
-    fn a_missing_directory_is_said() {
-        assert_eq!(
-            refusal(&server(Path::new("/nonexistent/s"))),
-            "no such file or directory"
-        );
     }
 
     #[tokio::test]
@@ -495,9 +335,7 @@ mod tests {
         let name = Name::Abstract(format!("netkit-test-{}", std::process::id()).into_bytes());
         let bound = Server {
             name: name.clone(),
-            mode: 0o666,
-            backlog: 5,
-            locked: true,
+            making: MAKING,
         }
         .bind()
         .unwrap();
@@ -516,9 +354,10 @@ mod tests {
     async fn a_full_backlog_is_waited_for_within_the_limit() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
+        let making = Making { backlog: 1, ..MAKING };
         let _bound = Server {
-            backlog: 1,
-            ..server(&path)
+            name: Name::Path(path.clone()),
+            making,
         }
         .bind()
         .unwrap();
@@ -552,5 +391,66 @@ mod tests {
         let bound = server(&path).bind().unwrap();
         assert!(client.connect().await.is_ok());
         drop(bound);
+    }
+
+    fn read(text: &str) -> Result<(), String> {
+        let client = UNIX.client.as_ref().unwrap();
+        let spec = crate::endpoint::Spec::parse(text).map_err(|refused| refused.to_string())?;
+        let read = Args::read(&spec, crate::endpoint::Role::Client, client.params);
+        read.and_then(|args| (client.connector)(&args))
+            .map(|_| ())
+            .map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn names_are_as_long_as_the_kernel_takes_them_and_not_empty() {
+        let longest = "x".repeat(NAME_MAX);
+        assert!(read(&format!("unix:{longest}")).is_ok());
+        assert!(read(&format!("unix:@{longest}")).is_ok());
+        assert!(read(&format!("unix:{longest}x")).unwrap_err().contains("107"));
+        assert!(read(&format!("unix:@{longest}x")).unwrap_err().contains("107"));
+        assert!(read("unix:@").is_err());
+        assert!(read("unix:").is_err());
+    }
+
+    #[tokio::test]
+    async fn the_longest_names_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let room = NAME_MAX - directory.path().as_os_str().len() - 1;
+        let path = Name::Path(directory.path().join("x".repeat(room)));
+        let number = std::process::id().to_string();
+        let name = Name::Abstract(format!("{number}{}", "x".repeat(NAME_MAX - number.len())).into_bytes());
+        for name in [path, name] {
+            let _bound = Server {
+                name: name.clone(),
+                making: MAKING,
+            }
+            .bind()
+            .unwrap();
+            let client = Client {
+                name,
+                timeout: TIMEOUT,
+                check_owner: false,
+            };
+            client.connect().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn why_nobody_answers_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let client = Client {
+            name: Name::Path(path.clone()),
+            timeout: TIMEOUT,
+            check_owner: false,
+        };
+        let why = async || client.connect().await.unwrap_err().why().to_owned();
+        assert_eq!(why().await, "no such file or directory");
+        fs::write(&path, "").unwrap();
+        assert_eq!(why().await, "connection refused: this file is not a socket");
+        fs::remove_file(&path).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert_eq!(why().await, "connection refused: nobody listens on this socket");
     }
 }

@@ -1,0 +1,159 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[netkit] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'netkit'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'netkit'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand serve 'Run a built-in protocol on one or more server endpoints'
+            cand connect 'Wire a client endpoint to stdin/stdout'
+            cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand explain 'Show how an endpoint string is read, as client and as server'
+            cand completions 'Print the completion script for a shell'
+            cand manual 'Write the manual pages into a directory'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'netkit;serve'= {
+            cand --max-connections 'Serve at most N connections at once; further clients wait in the backlog'
+            cand --idle-timeout 'Close a connection on which nothing has moved for so long'
+            cand --workers 'Serve with N threads'
+            cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
+            cand --ready-fd 'Write the same lines to descriptor N, then close it'
+            cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'
+            cand --quote 'qotd: the quote to say, below 512 bytes; default: one of ours a day'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
+            cand --once 'Serve one connection, or answer one datagram, then exit'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;connect'= {
+            cand --send 'Send TEXT before standard input; \r \n \t \0 \\ and \xHH are understood'
+            cand --half-close-timeout 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over'
+            cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
+            cand --timeout 'Give up when the whole run takes longer'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --no-stdin 'Read nothing from standard input, as if it were empty'
+            cand --crlf 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
+            cand --line 'UDP: make each line a datagram, its line end included, rather than each read'
+            cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
+            cand --progress 'Show a progress bar, on standard error, wherever that is'
+            cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;listen'= {
+            cand --send 'Send TEXT before standard input; \r \n \t \0 \\ and \xHH are understood'
+            cand --half-close-timeout 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over'
+            cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
+            cand --timeout 'Give up when the whole run takes longer'
+            cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
+            cand --ready-fd 'Write the same lines to descriptor N, then close it'
+            cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -k 'Go on with the next connection when one has ended'
+            cand --keep-open 'Go on with the next connection when one has ended'
+            cand --no-stdin 'Read nothing from standard input, as if it were empty'
+            cand --crlf 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
+            cand --line 'UDP: make each line a datagram, its line end included, rather than each read'
+            cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
+            cand --progress 'Show a progress bar, on standard error, wherever that is'
+            cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;explain'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --json 'Print the same as JSON'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;completions'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;manual'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;help'= {
+            cand serve 'Run a built-in protocol on one or more server endpoints'
+            cand connect 'Wire a client endpoint to stdin/stdout'
+            cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand explain 'Show how an endpoint string is read, as client and as server'
+            cand completions 'Print the completion script for a shell'
+            cand manual 'Write the manual pages into a directory'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'netkit;help;serve'= {
+        }
+        &'netkit;help;connect'= {
+        }
+        &'netkit;help;listen'= {
+        }
+        &'netkit;help;explain'= {
+        }
+        &'netkit;help;completions'= {
+        }
+        &'netkit;help;manual'= {
+        }
+        &'netkit;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,117 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_netkit_global_optspecs
+    string join \n v/verbose q/quiet log-format= log-file= h/help V/version
+end
+
+function __fish_netkit_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_netkit_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_netkit_using_subcommand
+    set -l cmd (__fish_netkit_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c netkit -n "__fish_netkit_needs_command" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_needs_command" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_needs_command" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_needs_command" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_needs_command" -s V -l version -d 'Print version'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l workers -d 'Serve with N threads' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l quote -d 'qotd: the quote to say, below 512 bytes; default: one of ours a day' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l once -d 'Serve one connection, or answer one datagram, then exit'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l send -d 'Send TEXT before standard input; \\r \\n \\t \\0 \\\\ and \\xHH are understood' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l line -d 'UDP: make each line a datagram, its line end included, rather than each read'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l progress -d 'Show a progress bar, on standard error, wherever that is'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l send -d 'Send TEXT before standard input; \\r \\n \\t \\0 \\\\ and \\xHH are understood' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -s k -l keep-open -d 'Go on with the next connection when one has ended'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l line -d 'UDP: make each line a datagram, its line end included, rather than each read'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l progress -d 'Show a progress bar, on standard error, wherever that is'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -l json -d 'Print the same as JSON'
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,290 @@
+//! Having a descriptor without changing what others see of it, and waiting until it can be read or written.
+//! Absent: bytes' ends, and what a descriptor stands for.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fstat, major, minor, open};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::termios::isatty;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, ReadBuf};
+use tokio::task::coop;
+
+use super::descriptor::Kind;
+use crate::kernel;
+
+/// The size that pipes are asked to have: fewer wake-ups of the process at their other end. Linux allows this much to
+/// everybody by default.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// What a pipe that says it can be written takes without making us wait (PIPE_BUF, pipe(7)).
+const WRITE_MAX: usize = 4096;
+
+/// A descriptor of our own.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    wait: Wait,
+    call: Call,
+    /// A read that is not filled has taken all there was, and what comes next will be told.
+    short_is_all: bool,
+    /// Nothing may be told of an end that came before we opened it anew.
+    last_look: bool,
+}
+
+/// How the system lets us wait.
+#[derive(Debug)]
+enum Wait {
+    /// It says when it is ready.
+    Polled(AsyncFd<OwnedFd>),
+    /// It is always ready: files, /dev/null and the like.
+    Never(OwnedFd),
+}
+
+/// How a descriptor is read and written without stopping everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    /// A socket: each call says that it does not wait.
+    Socket,
+    /// Opened anew, so that it is ours not to block, or never waits.
+    Plain,
+    /// Open for others too, who rely on it to block: asked before each call.
+    Shared,
+}
+
+impl Waiting {
+    /// A duplicate of `descriptor`, or the same pipe or terminal opened anew; `access` is what it is for.
+    pub(super) fn new(descriptor: BorrowedFd<'_>, kind: Kind, access: OFlags) -> io::Result<Self> {
+        let packets = kind == Kind::Pipe && fcntl_getfl(descriptor)?.contains(OFlags::DIRECT);
+        let (own, call) = own(descriptor, kind, access)?;
+        let interest = if access == OFlags::WRONLY {
+            Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let (wait, call) = match kind {
+            Kind::File => (Wait::Never(own), Call::Plain),
+            _ => match kernel::watch(own, interest) {
+                Ok(polled) => (Wait::Polled(polled), call),
+                // epoll(7) takes nothing that is always ready.
+                Err((own, error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    (Wait::Never(own), Call::Plain)
+                }
+                Err((_, error)) => return Err(error),
+            },
+        };
+        Ok(Waiting {
+            wait,
+            call,
+            // A terminal gives a line at a time, other sockets and pipes of packets a message, and say nothing of the
+            // lines and messages behind it.
+            short_is_all: kind == Kind::Pipe && !packets,
+            last_look: kind == Kind::Pipe,
+        })
+    }
+
+    /// The descriptor.
+    pub(super) fn get(&self) -> &OwnedFd {
+        match &self.wait {
+            Wait::Polled(polled) => polled.get_ref(),
+            Wait::Never(own) => own,
+        }
+    }
+
+    /// Reads what is there, or waits; nothing read is the end.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buf.initialize_unfilled();
+        let wanted = room.len();
+        let mut read = || retried(|| self.call.read(self.get(), room));
+        let read = match &self.wait {
+            Wait::Never(_) => {
+                let turn = std::task::ready!(coop::poll_proceed(cx));
+                turn.made_progress();
+                read()
+            }
+            Wait::Polled(polled) => loop {
+                match polled.poll_read_ready(cx)? {
+                    Poll::Ready(mut ready) => match ready.try_io(|_| read()) {
+                        Ok(done) => {
+                            let short = done.as_ref().is_ok_and(|length| 0 < *length && *length < wanted);
+                            if short && self.short_is_all {
+                                // Asking again would only be told that there is nothing.
+                                ready.clear_ready();
+                            }
+                            break done;
+                        }
+                        Err(_would_block) => {}
+                    },
+                    // Linux tells a FIFO opened without blocking nothing of a last writer who left before that, so
+                    // that it can wait for the first one. Reading shows the end.
+                    Poll::Pending if self.last_look && coop::has_budget_remaining() => match read() {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                        done => break done,
+                    },
+                    Poll::Pending => return Poll::Pending,
+                }
+            },
+        };
+        Poll::Ready(read.map(|length| buf.advance(length)))
+    }
+
+    /// Writes what fits, or waits.
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let write = || retried(|| self.call.write(self.get(), bytes));
+        match &self.wait {
+            Wait::Never(_) => {
+                let turn = std::task::ready!(coop::poll_proceed(cx));
+                turn.made_progress();
+                Poll::Ready(write())
+            }
+            Wait::Polled(polled) => loop {
+                let mut ready = std::task::ready!(polled.poll_write_ready(cx))?;
+                match ready.try_io(|_| write()) {
+                    Ok(written) => return Poll::Ready(written),
+                    Err(_would_block) => {}
+                }
+            },
+        }
+    }
+}
+
+impl Call {
+    fn read(self, own: &OwnedFd, room: &mut [u8]) -> io::Result<usize> {
+        Ok(match self {
+            Call::Socket => recv(own, room, RecvFlags::DONTWAIT)?.0,
+            Call::Plain => rustix::io::read(own, room)?,
+            Call::Shared => {
+                ask(own, PollFlags::IN)?;
+                rustix::io::read(own, room)?
+            }
+        })
+    }
+
+    fn write(self, own: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+        Ok(match self {
+            Call::Socket => send(own, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
+            Call::Plain => rustix::io::write(own, bytes)?,
+            Call::Shared => {
+                ask(own, PollFlags::OUT)?;
+                rustix::io::write(own, &bytes[..bytes.len().min(WRITE_MAX)])?
+            }
+        })
+    }
+}
+
+/// `WouldBlock` where a call would have to wait. Errors and hang-ups count as ready: the call reports them.
+fn ask(own: &OwnedFd, wanted: PollFlags) -> rustix::io::Result<()> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    match poll(&mut [PollFd::new(own, wanted)], Some(&now))? {
+        0 => Err(Errno::AGAIN),
+        _ => Ok(()),
+    }
+}
+
+/// A descriptor that we may wait on without changing the one we were given.
+fn own(descriptor: BorrowedFd<'_>, kind: Kind, access: OFlags) -> io::Result<(OwnedFd, Call)> {
+    if kind == Kind::Pipe {
+        // An unprivileged user's pipes may be limited to less; the size it has then stays.
+        let _ = rustix::pipe::fcntl_setpipe_size(descriptor, PIPE_SIZE);
+    }
+    if kind == Kind::Pipe || is_terminal(descriptor)? {
+        let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        if let Ok(own) = open(path, flags, Mode::empty()) {
+            return Ok((own, Call::Plain));
+        }
+        // Without /proc, or where the pipe or terminal is another user's, as under sudo: a duplicate.
+    }
+    let call = if kind == Kind::Socket {
+        Call::Socket
+    } else {
+        Call::Shared
+    };
+    Ok((descriptor.try_clone_to_owned()?, call))
+}
+
+/// A terminal, and the same one when it is opened again: the device of pseudo-terminals' masters makes a new one each
+/// time, and other devices may do as they like.
+fn is_terminal(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    /// /dev/ptmx (devices.txt in the kernel's documentation).
+    const MASTERS: (u32, u32) = (5, 2);
+    let device = fstat(descriptor)?.st_rdev;
+    Ok(isatty(descriptor) && (major(device), minor(device)) != MASTERS)
+}
+
+/// Once more for as long as signals interrupt.
+fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// As where a pipe cannot be opened anew.
+    fn shared(pipe: OwnedFd, interest: Interest) -> Waiting {
+        Waiting {
+            wait: Wait::Polled(kernel::watch(pipe, interest).unwrap()),
+            call: Call::Shared,
+            short_is_all: true,
+            last_look: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_blocks_for_others_never_stops_us() {
+        let (reader, writer) = io::pipe().unwrap();
+        let sent: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
+        let (to, from) = (
+            shared(writer.into(), Interest::WRITABLE),
+            shared(reader.into(), Interest::READABLE),
+        );
+        // One thread: a read or write that waits in the kernel would wait for ever.
+        let write = async {
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                let written = poll_fn(|cx| to.poll_write(cx, rest)).await.unwrap();
+                rest = &rest[written..];
+            }
+            drop(to);
+        };
+        let read = async {
+            let (mut got, mut room) = (Vec::new(), [0; 4096]);
+            loop {
+                let mut buf = ReadBuf::new(&mut room);
+                poll_fn(|cx| from.poll_read(cx, &mut buf)).await.unwrap();
+                if buf.filled().is_empty() {
+                    return got;
+                }
+                got.extend_from_slice(buf.filled());
+            }
+        };
+        let both = timeout(Duration::from_secs(10), async { tokio::join!(write, read).1 });
+        assert_eq!(both.await.unwrap(), sent);
+    }
+
+    #[test]
+    fn a_terminal_is_opened_anew_and_the_maker_of_terminals_is_not() {
+        use rustix::pty::{OpenptFlags, openpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        assert!(isatty(&master));
+        assert!(!is_terminal(master.as_fd()).unwrap());
+    }
+}

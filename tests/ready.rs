@@ -1,0 +1,282 @@
+//! Telling that all is bound, to people, scripts and the service manager; and the log that can be moved away.
+//! Absent: what is served.
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::harness::peer::{ask, dial, undisturbed};
+use crate::harness::{A_MOMENT, PATIENCE, address, eventually, file_when_there, netkit, netkit_after};
+
+#[test]
+fn the_ready_file_appears_whole_with_every_endpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ready");
+    let server = netkit([
+        "serve",
+        "echo",
+        "tcp:0:127.0.0.1",
+        "tcp6:0:interface=[::1]",
+        "tcp:0",
+        "--ready-file",
+    ])
+    .arg(&path)
+    .start();
+    // The first look that finds it finds all of it: it comes by a rename.
+    let lines = file_when_there(&path);
+    let told: Vec<_> = lines.lines().map(str::to_owned).collect();
+    assert_eq!(told, server.endpoints(3));
+    assert!(lines.ends_with('\n'));
+    for endpoint in &told {
+        assert_eq!(ask(address(endpoint), b"x"), b"x", "{endpoint}");
+    }
+    let names: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["ready"], "a draft stayed behind");
+    server.stop().status(0);
+}
+
+#[test]
+fn an_old_ready_file_is_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ready");
+    std::fs::write(&path, "tcp:127.0.0.1:1\n").unwrap();
+    netkit(["serve", "echo", "tcp:0:192.0.2.1", "--ready-file"])
+        .arg(&path)
+        .run()
+        .status(7);
+    assert!(
+        !path.exists(),
+        "the file of an earlier run still says that all is bound"
+    );
+}
+
+#[test]
+fn a_ready_file_that_cannot_be_written_is_a_failure() {
+    let outcome = netkit([
+        "serve",
+        "echo",
+        "tcp:0:127.0.0.1",
+        "--ready-file",
+        "/nonexistent/ready",
+    ])
+    .run()
+    .status(1);
+    assert!(
+        outcome.stderr.ends_with(
+            "error: could not write the ready file /nonexistent/ready: no such file or directory\n"
+        ),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn the_ready_descriptor_gets_the_lines_and_is_closed() {
+    // Descriptor 3 is the pipe that the test reads as standard output.
+    let server = netkit_after(
+        "",
+        "3>&1 1>/dev/null",
+        [
+            "serve",
+            "echo",
+            "tcp:0:127.0.0.1",
+            "tcp:0:127.0.0.1",
+            "--ready-fd",
+            "3",
+        ],
+    )
+    .start();
+    let told = server.stdout.until_end(|| "the descriptor stayed open".into());
+    let expected: String = server
+        .endpoints(2)
+        .iter()
+        .map(|endpoint| format!("{endpoint}\n"))
+        .collect();
+    assert_eq!(String::from_utf8(told).unwrap(), expected);
+    server.stop().status(0);
+}
+
+#[test]
+fn a_ready_descriptor_that_is_not_open_is_a_usage_error() {
+    for number in ["9", "1"] {
+        netkit(["serve", "echo", "tcp:0:127.0.0.1", "--ready-fd", number])
+            .run()
+            .status(2)
+            .failed_in_one_line()
+            .mentions(&format!("could not use descriptor {number} for --ready-fd"));
+    }
+}
+
+/// What a service manager hears.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Manager(socket)
+    }
+
+    fn hears(&self) -> String {
+        let mut buffer = [0; 1000];
+        let length = undisturbed(|| self.0.recv(&mut buffer)).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    #[track_caller]
+    fn hears_of(&self, state: &str) {
+        let heard = self.hears();
+        assert!(heard.lines().any(|line| line == state), "{heard}");
+    }
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "--grace", "50s", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_of("READY=1");
+    // Ready means ready: a client gets in now.
+    let client = dial(server.address());
+    server.signal(Signal::HUP);
+    let reloading = manager.hears();
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
+    manager.hears_of("READY=1");
+    server.signal(Signal::TERM);
+    manager.hears_of("STOPPING=1");
+    assert!(!server.has_ended(), "the client was cut off");
+    drop(client);
+    server.wait().status(0);
+}
+
+#[test]
+fn the_service_manager_is_not_told_of_what_could_not_be_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    netkit(["serve", "echo", "tcp:0:192.0.2.1"])
+        .env("NOTIFY_SOCKET", &path)
+        .run()
+        .status(7);
+    manager.0.set_read_timeout(Some(A_MOMENT)).unwrap();
+    assert_eq!(
+        undisturbed(|| manager.0.recv(&mut [0])).unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_is_no_failure() {
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", "/nonexistent/notify")
+        .start();
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    server.stop().status(0);
+}
+
+// The log
+
+#[test]
+fn the_log_file_is_reopened_on_hangup() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, moved) = (directory.path().join("log"), directory.path().join("log.1"));
+    let server = netkit(["serve", "echo", "-v", "tcp:0:127.0.0.1", "--log-file"])
+        .arg(&log)
+        .start();
+    let mut client = dial(server.address());
+    crate::harness::peer::assert_echo(&mut client, b"before");
+    std::fs::rename(&log, &moved).unwrap();
+    server.signal(Signal::HUP);
+    eventually("the log to be reopened", || log.exists().then_some(()));
+    crate::harness::peer::assert_echo(&mut client, b"the connection stayed");
+    drop(client);
+    let late = dial(server.address());
+    let ours = late.local_addr().unwrap().to_string();
+    eventually("a line in the new log", || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .contains(&ours)
+            .then_some(())
+    });
+    assert!(
+        std::fs::read_to_string(&moved)
+            .unwrap()
+            .contains("listening on tcp:")
+    );
+    drop(late);
+    let outcome = server.stop().status(0);
+    // Scripts wait for this line; the rest is in the file.
+    assert!(
+        outcome
+            .stderr
+            .lines()
+            .all(|line| line.starts_with("listening on ")),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_line_in_the_log_file_has_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--log-file"])
+        .arg(&log)
+        .start();
+    server.endpoint();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let (time, rest) = text.split_once(' ').unwrap();
+    assert!(
+        time.ends_with('Z') && time.starts_with("20") && time.contains('T'),
+        "{text}"
+    );
+    assert!(rest.starts_with("listening on tcp:"), "{text}");
+    server.stop().status(0);
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_a_failure() {
+    netkit([
+        "serve",
+        "echo",
+        "tcp:0:127.0.0.1",
+        "--log-file",
+        "/nonexistent/log",
+    ])
+    .run()
+    .status(1)
+    .said("error: could not open the log /nonexistent/log: no such file or directory\n");
+}
+
+#[test]
+fn a_full_disk_is_said_once_and_serving_goes_on() {
+    let server = netkit([
+        "serve",
+        "echo",
+        "-vv",
+        "tcp:0:127.0.0.1",
+        "--log-file",
+        "/dev/full",
+    ])
+    .start();
+    for _ in 0..3 {
+        assert_eq!(ask(server.address(), b"x"), b"x");
+    }
+    let outcome = server.stop().status(0);
+    let warnings = outcome
+        .stderr
+        .matches("warning: could not write the log /dev/full: no space left on the device\n");
+    assert_eq!(warnings.count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
+}

@@ -1,0 +1,239 @@
+//! The tables of endpoint types and protocols: what holds for each entry, so that a new one is held to it too.
+//! Absent: what the entries do.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+
+use netkit::endpoint::{Args, Default, Param, Role, Spec};
+use netkit::error::Status;
+use netkit::protocol::PROTOCOLS;
+use netkit::transport::reading::{ClientEndpoint, Reading, ServerEndpoint};
+use netkit::transport::{TRANSPORTS, Transport};
+
+use crate::harness::netkit;
+
+/// Every role of every type: its table and its examples.
+fn roles() -> impl Iterator<
+    Item = (
+        &'static Transport,
+        Role,
+        &'static [Param],
+        &'static [&'static str],
+    ),
+> {
+    TRANSPORTS.iter().flat_map(|transport| {
+        let client = transport
+            .client
+            .as_ref()
+            .map(|client| (Role::Client, client.params, client.examples));
+        let server = transport
+            .server
+            .as_ref()
+            .map(|server| (Role::Server, server.params, server.examples));
+        client
+            .into_iter()
+            .chain(server)
+            .map(|(role, params, examples)| (*transport, role, params, examples))
+    })
+}
+
+fn is_a_sentence_part(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && !text.ends_with('.') && !text.contains('\n')
+}
+
+#[test]
+fn type_names_are_unique_and_lower_case() {
+    let mut names = HashSet::new();
+    for transport in TRANSPORTS {
+        let name = transport.name;
+        assert!(names.insert(name), "{name} twice");
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            "{name}"
+        );
+        assert!(
+            is_a_sentence_part(transport.summary),
+            "{name}: {}",
+            transport.summary
+        );
+        assert!(
+            transport.client.is_some() || transport.server.is_some(),
+            "{name} has no role"
+        );
+    }
+}
+
+#[test]
+fn every_field_is_documented_and_named_once() {
+    for (transport, role, params, _) in roles() {
+        let mut names = HashSet::new();
+        for param in params {
+            let place = format!("{} of the {role} {}", param.name, transport.name);
+            assert!(is_a_sentence_part(param.doc), "{place}: {}", param.doc);
+            for name in std::iter::once(&param.name).chain(param.aliases) {
+                assert!(names.insert(*name), "{place}: {name} twice");
+                assert!(
+                    name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+                    "{place}: {name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn required_and_positional_fields_come_first() {
+    for (transport, role, params, _) in roles() {
+        let place = format!("the {role} {}", transport.name);
+        assert!(
+            params.is_sorted_by_key(|param| !param.positional),
+            "{place}: positions after names"
+        );
+        let positional: Vec<_> = params.iter().filter(|param| param.positional).collect();
+        assert!(
+            positional.is_sorted_by_key(|param| !param.is_required()),
+            "{place}: required after optional"
+        );
+    }
+}
+
+#[test]
+fn every_example_parses_in_its_role() {
+    for (transport, role, params, examples) in roles() {
+        assert!(
+            !examples.is_empty(),
+            "the {role} {} has no example",
+            transport.name
+        );
+        for example in examples {
+            let text = OsStr::new(example);
+            let read = match role {
+                Role::Client => ClientEndpoint::parse(text).map(|endpoint| endpoint.type_name()),
+                Role::Server => ServerEndpoint::parse(text).map(|endpoint| endpoint.type_name()),
+            };
+            let name = read.unwrap_or_else(|refused| panic!("{role} {example}: {refused:#}"));
+            assert_eq!(name, transport.name, "{example}");
+            let reading = Reading::parse(text, role).unwrap();
+            let last = reading.layers.last().unwrap();
+            assert_eq!(last.fields.len(), params.len());
+        }
+    }
+}
+
+#[test]
+fn the_canonical_spelling_of_an_example_reads_the_same() {
+    for (_, role, _, examples) in roles() {
+        for example in examples {
+            let reading = Reading::parse(OsStr::new(example), role).unwrap();
+            let again = Reading::parse(OsStr::new(&reading.canonical), role).unwrap();
+            assert_eq!(reading, again, "{example}");
+            let spec = Spec::parse(example).unwrap();
+            assert_eq!(Spec::parse(&spec.to_string()).unwrap(), spec, "{example}");
+        }
+    }
+}
+
+#[test]
+fn every_default_could_have_been_given() {
+    for (transport, role, params, examples) in roles() {
+        for param in params {
+            let Default::Text(default) = param.default else {
+                continue;
+            };
+            let example = examples
+                .iter()
+                .map(|example| Spec::parse(example).unwrap())
+                .find(|spec| Args::read(spec, role, params).is_ok_and(|args| !args.given(param.name)));
+            let Some(example) = example else {
+                panic!(
+                    "no example of the {role} {} leaves {} out",
+                    transport.name, param.name
+                )
+            };
+            let given = Spec::parse(&format!("{example}:{}=[{default}]", param.name)).unwrap();
+            let args = Args::read(&given, role, params).unwrap_or_else(|refused| panic!("{refused:#}"));
+            let plain = Args::read(&example, role, params).unwrap();
+            assert_eq!(args.text(param.name), plain.text(param.name));
+        }
+    }
+}
+
+#[test]
+fn explain_knows_every_example() {
+    for (transport, role, _, examples) in roles() {
+        for example in examples {
+            let outcome = netkit(["explain", example]).run().status(0).said("");
+            let text = outcome.text();
+            assert!(
+                text.contains(&format!("{role} endpoint {}", transport.name)),
+                "{example}:\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn help_lists_every_type_protocol_and_status() {
+    for (verb, role) in [
+        ("connect", Role::Client),
+        ("serve", Role::Server),
+        ("listen", Role::Server),
+    ] {
+        // However the lines are broken.
+        let help = netkit([verb, "--help"]).run().status(0).text();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (transport, _, _, _) in roles().filter(|(_, its_role, _, _)| *its_role == role) {
+            assert!(
+                help.contains(transport.summary),
+                "{verb} --help lacks {}",
+                transport.name
+            );
+        }
+    }
+    let help = netkit(["serve", "--help"]).run().text();
+    for protocol in PROTOCOLS {
+        assert!(
+            help.contains(protocol.summary),
+            "serve --help lacks {}",
+            protocol.name
+        );
+        for setting in protocol.settings {
+            assert!(
+                help.contains(&format!("--{}", setting.name)),
+                "serve --help lacks --{}",
+                setting.name
+            );
+        }
+    }
+    let help = netkit(["--help"]).run().text();
+    for status in Status::ALL {
+        assert!(
+            help.contains(status.meaning()),
+            "--help lacks status {}",
+            status.code()
+        );
+    }
+}
+
+#[test]
+fn protocol_names_are_unique_lower_case_and_documented() {
+    let mut names = HashSet::new();
+    for protocol in PROTOCOLS {
+        assert!(names.insert(protocol.name), "{} twice", protocol.name);
+        assert!(
+            protocol.name.bytes().all(|byte| byte.is_ascii_lowercase()),
+            "{}",
+            protocol.name
+        );
+        assert!(is_a_sentence_part(protocol.summary), "{}", protocol.summary);
+        for setting in protocol.settings {
+            assert!(
+                is_a_sentence_part(setting.doc),
+                "{}: {}",
+                protocol.name,
+                setting.doc
+            );
+        }
+    }
+}
