@@ -72,6 +72,7 @@ const FLOORS: &[Floor] = &[
                 "rustls",
                 "aws_lc_rs",
                 "rustls_native_certs",
+                "time",
                 "tracing",
             ],
         )],
@@ -138,7 +139,7 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         open: false,
-        modules: &[module("cli", &["clap", "clap_complete"])],
+        modules: &[module("cli", &["clap", "clap_complete", "time"])],
     },
     Floor {
         open: false,
@@ -149,6 +150,7 @@ const FLOORS: &[Floor] = &[
                 "clap_complete",
                 "clap_mangen",
                 "serde_json",
+                "time",
                 "tokio",
                 "tracing",
             ],

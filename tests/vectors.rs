@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use netkit::endpoint::{Args, Kind, Param, Refused, Role, Spec, ValueKind};
+use netkit::endpoint::{Args, Kind, Param, Refused, Role, Spec};
 use netkit::transport::TRANSPORTS;
 use netkit::transport::reading::Reading;
 use serde_json::Value;
@@ -302,38 +302,7 @@ fn check(read: Read) {
 // Types that have not landed, as tables of their own, so that the vectors test the language without them. Whoever
 // lands one takes it away here: `what_has_landed_is_on_no_list` insists.
 
-const NOT_YET: &[&str] = &["tls", "ssl", "haproxy"];
-
-const PORT: ValueKind = ValueKind::Port { zero_ok: false };
-const ANY_PORT: ValueKind = ValueKind::Port { zero_ok: true };
-const WAIT: ValueKind = ValueKind::Duration { zero_ok: false };
-const COUNT: ValueKind = ValueKind::Integer { min: 0, max: 65535 };
-
-static TLS_CLIENT: &[Param] = &[
-    Param::required("host", ValueKind::Host, ""),
-    Param::required("port", PORT, ""),
-    Param::optional("timeout", WAIT, "30s", ""),
-    Param::absent("bindAddress", ValueKind::Address, ""),
-    Param::absent("certificate", ValueKind::Path, ""),
-    Param::absent("privateKey", ValueKind::Path, ""),
-    Param::absent("trustRoots", ValueKind::Path, ""),
-    Param::absent("endpoint", ValueKind::Endpoint, ""),
-];
-static SSL_CLIENT: &[Param] = &[
-    Param::required("host", ValueKind::Host, ""),
-    Param::required("port", PORT, ""),
-    Param::optional("timeout", WAIT, "30s", ""),
-    Param::absent("bindAddress", ValueKind::Address, ""),
-    Param::absent("hostname", ValueKind::Host, "").by_name(),
-];
-static TLS_SERVER: &[Param] = &[
-    Param::required("port", ANY_PORT, ""),
-    Param::absent("privateKey", ValueKind::Path, ""),
-    Param::absent("certKey", ValueKind::Path, ""),
-    Param::absent("interface", ValueKind::Address, ""),
-    Param::optional("backlog", COUNT, "1024", ""),
-    Param::absent("extraCertChain", ValueKind::Path, ""),
-];
+const NOT_YET: &[&str] = &["haproxy"];
 
 fn table(role: Role, name: &str) -> Option<&'static [Param]> {
     if let Some(transport) = TRANSPORTS.iter().find(|transport| transport.name == name) {
@@ -344,9 +313,6 @@ fn table(role: Role, name: &str) -> Option<&'static [Param]> {
     }
     Some(match (role, name) {
         (_, "haproxy") => &[],
-        (Role::Client, "tls") => TLS_CLIENT,
-        (Role::Client, "ssl") => SSL_CLIENT,
-        (Role::Server, "tls" | "ssl") => TLS_SERVER,
         _ => return None,
     })
 }
@@ -379,9 +345,6 @@ fn read(role: Role, input: &str) -> Result<Vec<Args>, Refused> {
             continue;
         }
         let args = Args::read(&spec, role, params)?;
-        if has(&args, "certificate") && args.given("privateKey") && !args.given("certificate") {
-            return Err(args.refuse("privateKey", Kind::KeyWithoutCertificate, "a key alone"));
-        }
         checked_as_a_whole(role, &args)?;
         let inner = if has(&args, "endpoint") {
             args.endpoint("endpoint")?

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use super::{Binder, Bound, Connector, TRANSPORTS, Transport};
 use crate::connection::Connection;
 use crate::diagnostic::listed;
-use crate::endpoint::{Args, Kind, Param, Refused, Role, Spec, usage};
+use crate::endpoint::{Args, Kind, Param, Refused, Role, Spec, ValueKind, usage};
 use crate::error::{Error, Result, Status};
 
 /// A client endpoint, read and checked. Nothing is open yet.
@@ -182,40 +182,55 @@ impl Reading {
     pub fn parse(text: &OsStr, role: Role) -> Result<Self, Refused> {
         let spec = Spec::parse_os(text)?;
         let transport = transport(&spec)?;
-        let args = read(&spec, transport, role)?;
-        // Made and thrown away: checks across fields belong to the maker.
-        match role {
-            Role::Client => {
-                if let Some(client) = &transport.client {
-                    (client.connector)(&args)?;
-                }
-            }
-            Role::Server => {
-                if let Some(server) = &transport.server {
-                    (server.binder)(&args)?;
-                }
-            }
-        }
-        let fields = args
-            .entries()
-            .map(|entry| FieldReading {
-                name: entry.param.name,
-                value: entry.text.map(str::to_owned),
-                given: entry.given,
-                doc: entry.param.doc,
-            })
-            .collect();
-        let layer = Layer {
-            name: transport.name,
-            summary: transport.summary,
-            fields,
-        };
+        let mut layers = Vec::new();
+        lay(&spec, role, &mut layers)?;
         Ok(Reading {
             role,
-            layers: vec![layer],
+            layers,
             canonical: canonical(spec, transport),
         })
     }
+}
+
+/// Puts down an endpoint, and then the one that it is spoken on, if it names one.
+fn lay(spec: &Spec, role: Role, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+    let transport = transport(spec)?;
+    let args = read(spec, transport, role)?;
+    // Made and thrown away: checks across fields belong to the maker.
+    match role {
+        Role::Client => {
+            if let Some(client) = &transport.client {
+                (client.connector)(&args)?;
+            }
+        }
+        Role::Server => {
+            if let Some(server) = &transport.server {
+                (server.binder)(&args)?;
+            }
+        }
+    }
+    let fields = args
+        .entries()
+        .map(|entry| FieldReading {
+            name: entry.param.name,
+            value: entry.text.map(str::to_owned),
+            given: entry.given,
+            doc: entry.param.doc,
+        })
+        .collect();
+    layers.push(Layer {
+        name: transport.name,
+        summary: transport.summary,
+        fields,
+    });
+    for entry in args.entries() {
+        if entry.param.value == ValueKind::Endpoint
+            && let Some(inner) = args.endpoint(entry.param.name)?
+        {
+            lay(&inner, Role::Client, layers)?;
+        }
+    }
+    Ok(())
 }
 
 fn canonical(mut spec: Spec, transport: &Transport) -> String {
