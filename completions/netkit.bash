@@ -921,7 +921,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__listen)
-            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
+            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -940,6 +940,10 @@ _netkit() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --handshake-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,4 +1,4 @@
-//! Runs every `sh` block of README.md as a newcomer would, each in a directory of its own.
+//! Runs every `sh` block of README.md as a newcomer would, each in a directory of its own; the examples in the help too.
 //!
 //! What a block prints stands in it as `# prints: LINE` comments: those lines come in that order in what the block
 //! writes to standard output and standard error together, others may stand between, and `...` is any text. Ports 1230 to
@@ -24,6 +24,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netkit::layer::WRAPPERS;
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::TRANSPORTS;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -60,6 +61,35 @@ fn every_example_of_the_readme_works() {
 }
 
 #[test]
+fn the_examples_of_the_help_and_the_manual_work() {
+    let said = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_netkit"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let top = said(&["--help"]);
+    let (_, verbs) = top.split_once("Commands:\n").unwrap();
+    let verbs = verbs.lines().map_while(|line| line.split_whitespace().next());
+    let mut seen = 0;
+    for verb in verbs.filter(|verb| *verb != "help") {
+        // The manual is made of the same text.
+        let help = said(&[verb, "--help"]);
+        let Some((_, examples)) = help.split_once("Examples:\n") else {
+            continue;
+        };
+        let lines = examples.lines().map_while(|line| line.strip_prefix("  "));
+        let block: String = lines.flat_map(|line| [line, "\n"]).collect();
+        if let Err(why) = run(&block, LIMIT) {
+            panic!("netkit {verb} --help: {why}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 0, "no verb has examples");
+}
+
+#[test]
 fn the_main_job_and_the_tests_stand_first() {
     let blocks = blocks(README).unwrap();
     assert_eq!(blocks[0].text, "cargo run --release -- serve echo tcp:1234\n");
@@ -86,6 +116,9 @@ fn the_tables_are_those_of_the_program() {
                 "netkit {verb} --help does not say {usage}"
             );
         }
+    }
+    for wrapper in WRAPPERS {
+        assert!(row(wrapper.name)[1].contains(&format!("`{}:", wrapper.name)));
     }
     for protocol in PROTOCOLS {
         let row = row(protocol.name);

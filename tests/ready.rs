@@ -61,6 +61,9 @@ fn a_ready_file_that_cannot_be_written_is_a_failure() {
         "serve",
         "echo",
         "tcp:0:127.0.0.1",
+        // Other threads must not serve on when the first one has failed.
+        "--workers",
+        "3",
         "--ready-file",
         "/nonexistent/ready",
     ])
@@ -279,4 +282,17 @@ fn a_full_disk_is_said_once_and_serving_goes_on() {
         .matches("warning: could not write the log /dev/full: no space left on the device\n");
     assert_eq!(warnings.count(), 1, "{}", outcome.stderr);
     assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_failure_is_in_the_log_file_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let outcome = netkit(["serve", "echo", "tcp:0:192.0.2.1", "--log-file"])
+        .arg(&log)
+        .run()
+        .status(7);
+    let failure = outcome.failed_in_one_line().stderr;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.ends_with(&failure), "{text}");
 }

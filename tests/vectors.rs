@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use netkit::endpoint::{Args, Kind, Param, Refused, Role, Spec};
+use netkit::layer::WRAPPERS;
 use netkit::transport::TRANSPORTS;
 use netkit::transport::reading::Reading;
 use serde_json::Value;
@@ -299,11 +300,7 @@ fn check(read: Read) {
     }
 }
 
-// Types that have not landed, as tables of their own, so that the vectors test the language without them. Whoever
-// lands one takes it away here: `what_has_landed_is_on_no_list` insists.
-
-const NOT_YET: &[&str] = &["haproxy"];
-
+/// What a type takes in a role.
 fn table(role: Role, name: &str) -> Option<&'static [Param]> {
     if let Some(transport) = TRANSPORTS.iter().find(|transport| transport.name == name) {
         return match role {
@@ -311,10 +308,8 @@ fn table(role: Role, name: &str) -> Option<&'static [Param]> {
             Role::Server => transport.server.as_ref().map(|server| server.params),
         };
     }
-    Some(match (role, name) {
-        (_, "haproxy") => &[],
-        _ => return None,
-    })
+    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == name)?;
+    wrapper.role(role).map(|wrapper| wrapper.params)
 }
 
 /// What a type that has landed asks of its arguments together. Made and thrown away; nothing is opened.
@@ -374,10 +369,7 @@ fn the_transports_judge_every_string_alike() {
             _ => continue,
         };
         let judged = Reading::parse(OsStr::new(&vector.input), role);
-        let missing =
-            Spec::parse(&vector.input).is_ok_and(|spec| NOT_YET.contains(&spec.type_name().as_str()));
         match (judged, read(role, &vector.input)) {
-            (Err(refused), _) if missing => assert_eq!(refused.kind, Kind::UnknownType, "{id}"),
             // The other end's type may be known by its name alone, or as what it is.
             (Err(theirs), Err(_)) if theirs.kind == Kind::WrongRole => {}
             (Err(theirs), Err(ours)) => assert_eq!(theirs.kind, ours.kind, "{id}"),
@@ -396,20 +388,6 @@ fn the_transports_judge_every_string_alike() {
                 );
             }
             (theirs, ours) => panic!("{id}: the transports say {theirs:?}, the tables {ours:?}"),
-        }
-    }
-}
-
-#[test]
-fn what_has_landed_is_on_no_list() {
-    for name in NOT_YET {
-        for role in Role::ALL {
-            let refused = Reading::parse(OsStr::new(&format!("{name}:x:y:z")), role).unwrap_err();
-            assert_eq!(
-                refused.kind,
-                Kind::UnknownType,
-                "`{name}` has landed: take it off NOT_YET, and its table away"
-            );
         }
     }
 }

@@ -1,13 +1,12 @@
 //! `completions`: the script that teaches a shell the flags of netkit.
 //! Absent: completing while a user types, which `main` does where a shell asks for it.
 
-use std::io::{self, Write};
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
-use netkit::error::{Error, Result, Status};
+use super::report::print;
+use netkit::error::{Result, Status};
 
 const NOTES: &str = "\
 Notes:
@@ -32,15 +31,5 @@ impl Completions {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "netkit", &mut script);
         print(&script)
-    }
-}
-
-/// Writes a report to standard output; a reader that has seen enough is no failure.
-pub(super) fn print(report: &[u8]) -> Result<Status> {
-    let mut out = io::stdout().lock();
-    match out.write_all(report).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Status::Done),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Done),
-        Err(error) => Err(Error::io(Status::Failure, &error).on("could not write standard output")),
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::completions::print;
+use super::report::print;
 use crate::cli::complete;
 use netkit::endpoint::{Refused, Role};
 use netkit::error::{Error, Result, Status};

@@ -67,7 +67,7 @@ pub(super) fn reloading(bound: &[Arc<dyn Bound>]) -> Vec<Weak<dyn Bound>> {
 
 /// Heeds signals for as long as it is polled: the first one to stop pulls the lever, a second one once more, SIGHUP
 /// reopens the log and reloads the certificates.
-pub(super) async fn heed(mut signals: Signals, lever: Lever, log: &Log, bound: Vec<Weak<dyn Bound>>) {
+pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, bound: Vec<Weak<dyn Bound>>) {
     loop {
         match signals.next().await {
             Signal::Interrupt | Signal::Terminate => {

@@ -66,6 +66,8 @@ pub struct Facts {
     pub local: Address,
     /// The other end: the one that speaks, even when a proxy stands in between.
     pub peer: Address,
+    /// The proxy in between, where one told us who speaks.
+    pub via: Option<Address>,
     /// When it was accepted or connected.
     pub since: Instant,
     /// What TLS says, where there is TLS: that of the layer nearest to the payload.
@@ -96,6 +98,7 @@ impl Facts {
         Facts {
             local,
             peer,
+            via: None,
             since: Instant::now(),
             tls: None,
         }

@@ -1,7 +1,7 @@
 //! A progress bar for a transfer: bytes, rate, and the time left where the size is known.
 //! Absent: what is transferred.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +17,7 @@ impl Progress {
     #[must_use]
     pub fn new(size: Option<u64>) -> Self {
         // A forced bar on something that is no terminal is drawn all the same, a line a frame.
-        let target = if std::io::stderr().is_terminal() {
+        let target = if io::stderr().is_terminal() {
             ProgressDrawTarget::stderr_with_hz(RATE)
         } else {
             ProgressDrawTarget::term_like_with_hz(Box::new(lines::Lines), 1)
@@ -44,9 +44,13 @@ impl Progress {
         self.0.set_position(bytes);
     }
 
-    /// Leaves the last state on the screen.
+    /// Leaves the last state on the screen, on a line of its own.
     pub fn finish(&self) {
         self.0.abandon();
+        if io::stderr().is_terminal() {
+            // Standard error may be closed; there is nowhere left to say so.
+            let _ = io::stderr().write_all(b"\n");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 mod server;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -16,8 +16,8 @@ use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::diagnostic::quoted;
 use crate::endpoint::{Args, Kind, Refused};
 use crate::error::{Error, Result, Status};
-use crate::layer::tls;
 use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, Trust, server_name};
+use crate::layer::{Layer, tls};
 use crate::units::duration_text;
 
 /// What `timeout` defaults to; the tables say the same in words.
@@ -74,6 +74,8 @@ pub(super) struct SecureClient {
     timeout: Duration,
     /// Made by the first connection and kept, so that later ones can resume its session.
     config: OnceLock<ClientConfig>,
+    /// What comes before TLS on the wire, such as a PROXY header.
+    beneath: Vec<Arc<dyn Layer>>,
 }
 
 impl SecureClient {
@@ -83,6 +85,7 @@ impl SecureClient {
             settings,
             timeout,
             config: OnceLock::new(),
+            beneath: Vec::new(),
         }
     }
 
@@ -124,8 +127,14 @@ impl SecureClient {
 impl SecureClient {
     async fn secure(&self, config: &ClientConfig) -> Result<Connection> {
         let deadline = Instant::now() + self.timeout;
-        let stream = self.open(deadline).await?;
-        match timeout_at(deadline, tls::connect(stream, config)).await {
+        let mut stream = self.open(deadline).await?;
+        let secured = async {
+            for layer in &self.beneath {
+                stream = layer.connect(stream).await?;
+            }
+            tls::connect(stream, config).await
+        };
+        match timeout_at(deadline, secured).await {
             Ok(secured) => secured.map(Connection::Stream),
             Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
         }
@@ -136,6 +145,11 @@ impl Connector for SecureClient {
     fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
         // Bad files are said before anybody is bothered.
         Box::pin(async { self.secure(self.config()?).await })
+    }
+
+    fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+        self.beneath.push(Arc::clone(layer));
+        true
     }
 
     fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {

@@ -158,6 +158,7 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
             versions: method(args)?,
         },
         dh_parameters: path("dhParameters"),
+        beneath: Vec::new(),
     }))
 }
 

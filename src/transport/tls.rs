@@ -193,7 +193,15 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
                 let refused = args.refuse("bindAddress", Kind::Conflict, message);
                 return Err(refused.help("give it to the inner endpoint"));
             }
-            Below::Endpoint(super::client(&inner)?)
+            let connector = super::client(&inner)?;
+            if connector.carries_datagrams() {
+                let message = format!(
+                    "TLS needs a stream of bytes, and {} carries datagrams",
+                    inner.type_name()
+                );
+                return Err(args.refuse("endpoint", Kind::Unsupported, message));
+            }
+            Below::Endpoint(connector)
         }
         None => Below::Tcp(Target {
             host: args.host("host").to_owned(),
@@ -326,6 +334,7 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
             versions: versions(args)?,
         },
         dh_parameters: None,
+        beneath: Vec::new(),
     }))
 }
 

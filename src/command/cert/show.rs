@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::cli::complete;
-use crate::command::completions::print;
+use crate::command::report::print;
 use netkit::cert::inspect::{Description, describe};
 use netkit::cert::{CertificateDer, files};
 use netkit::connection::facts::Tls;

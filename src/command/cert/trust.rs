@@ -3,7 +3,7 @@
 
 use clap::Args;
 
-use crate::command::completions::print;
+use crate::command::report::print;
 use netkit::cert::Fault;
 use netkit::cert::local::Store;
 use netkit::error::{Result, Status};

@@ -14,9 +14,9 @@ use crate::cert::{Fault, Name, files};
 use crate::connection::Connection;
 use crate::endpoint::Spec;
 use crate::error::{Error, Result, Status};
-use crate::layer::tls;
 use crate::layer::tls::config::{ServerSettings, server_name};
 use crate::layer::tls::current::Current;
+use crate::layer::{Layer, tls};
 use crate::transport::listening::accept_on;
 use crate::transport::socket::{Listen, not_bound, reachable};
 use crate::transport::{Accept, Binder, Bound, Incoming, Listener, Stage};
@@ -30,6 +30,8 @@ pub(in crate::transport) struct SecureServer {
     pub(in crate::transport) settings: ServerSettings,
     /// A file of Diffie-Hellman parameters that is asked for and not needed.
     pub(in crate::transport) dh_parameters: Option<PathBuf>,
+    /// What comes before TLS on the wire, such as a PROXY header.
+    pub(in crate::transport) beneath: Vec<Arc<dyn Layer>>,
 }
 
 impl SecureServer {
@@ -77,7 +79,13 @@ impl Binder for SecureServer {
             socket,
             address,
             current: Arc::new(current),
+            beneath: self.beneath.as_slice().into(),
         }))
+    }
+
+    fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+        self.beneath.push(Arc::clone(layer));
+        true
     }
 }
 
@@ -85,6 +93,7 @@ struct SecureBound {
     socket: Socket,
     address: SocketAddr,
     current: Arc<Current>,
+    beneath: Arc<[Arc<dyn Layer>]>,
 }
 
 impl Bound for SecureBound {
@@ -104,6 +113,7 @@ impl Bound for SecureBound {
             below: accept_on(&self.socket)?,
             current: Arc::clone(&self.current),
             endpoint: self.endpoint().into(),
+            beneath: Arc::clone(&self.beneath),
         })))
     }
 
@@ -187,6 +197,7 @@ struct SecureAccept {
     below: Box<dyn Accept>,
     current: Arc<Current>,
     endpoint: Arc<str>,
+    beneath: Arc<[Arc<dyn Layer>]>,
 }
 
 impl Accept for SecureAccept {
@@ -195,9 +206,13 @@ impl Accept for SecureAccept {
             return Poll::Ready(Ok(None));
         };
         let stage = match incoming.stage {
-            Stage::Established(Connection::Stream(stream)) => {
+            Stage::Established(Connection::Stream(mut stream)) => {
                 let (current, endpoint) = (Arc::clone(&self.current), Arc::clone(&self.endpoint));
+                let beneath = Arc::clone(&self.beneath);
                 Stage::Handshake(Box::pin(async move {
+                    for layer in beneath.iter() {
+                        stream = layer.accept(stream).await?;
+                    }
                     match current.refresh() {
                         Some(Ok(())) => info!("the certificates of {endpoint} have changed"),
                         Some(Err(fault)) => warn!("{}", kept(fault, &endpoint)),

@@ -1,0 +1,16 @@
+//! The report that a verb was asked for, on standard output.
+//! Absent: what it says.
+
+use std::io::{self, Write};
+
+use netkit::error::{Error, Result, Status};
+
+/// Writes a report; a reader that has seen enough is no failure.
+pub(super) fn print(report: &[u8]) -> Result<Status> {
+    let mut out = io::stdout().lock();
+    match out.write_all(report).and_then(|()| out.flush()) {
+        Ok(()) => Ok(Status::Done),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Done),
+        Err(error) => Err(Error::io(Status::Failure, &error).on("could not write standard output")),
+    }
+}
