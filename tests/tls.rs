@@ -375,6 +375,23 @@ fn peers_without_tls_are_told_apart() {
 }
 
 #[test]
+fn a_proxy_header_comes_before_tls() {
+    let place = Place::new();
+    let mut server = place.serve(&["-v", "echo", "haproxy:tls:0"]);
+    let endpoint = server.endpoint();
+    let (status, output, errors) = place.connect(&endpoint, "hello");
+    assert_eq!((status, output.as_str()), (0, "hello"), "{errors}");
+    let inner = endpoint.strip_prefix("haproxy:").unwrap();
+    assert_eq!(place.connect(inner, "hello").0, 5);
+    server.says("no valid PROXY header");
+    // And a TLS server that is told of no proxy names the mistake.
+    let mut server = place.serve(&["echo", "tls:0"]);
+    let (status, _, errors) = place.connect(&format!("haproxy:version=1:{}", server.endpoint()), "hello");
+    assert_eq!(status, 5, "{errors}");
+    server.says("a PROXY header came before TLS");
+}
+
+#[test]
 fn the_stuck_and_the_confused_hold_nobody_up() {
     let place = Place::new();
     let mut server = place.serve(&["echo", "tls:0", "--handshake-timeout", "2s"]);

@@ -10,6 +10,7 @@ pub mod output;
 mod base64;
 mod encrypted;
 mod name;
+mod pem;
 mod pin;
 
 use std::fmt;
