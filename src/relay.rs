@@ -56,6 +56,10 @@ pub async fn converse<L: AsyncRead + AsyncWrite + Unpin>(
     poll_fn(|cx| talk.poll(cx, local, peer)).await
 }
 
+/// After the peer has ended: how long our input may be silent before it counts as nothing more that waits. A program
+/// that writes into a pipe without a pause is not cut off between two of its writes.
+const LAST_INPUT: Duration = Duration::from_millis(50);
+
 struct Talk {
     up: Pump,
     down: Pump,
@@ -65,6 +69,9 @@ struct Talk {
     lost: Option<io::Error>,
     half_close_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs while our input is silent after the peer's end.
+    last_input: Option<Pin<Box<Sleep>>>,
+    moved_before: u64,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
 }
@@ -78,6 +85,8 @@ impl Talk {
             lost: None,
             half_close_timeout,
             deadline: None,
+            last_input: None,
+            moved_before: 0,
             turn: false,
         }
     }
@@ -117,7 +126,9 @@ impl Talk {
             if sent {
                 return Poll::Ready(Ok(Ending::Peer));
             }
-            if self.up.is_starved() {
+            if !self.up.is_starved() {
+                self.last_input = None;
+            } else if self.poll_last_input(cx).is_ready() {
                 // Nothing waits to be sent: our half may end.
                 self.up.end();
                 self.poll_up(cx, local, peer)?;
@@ -163,6 +174,18 @@ impl Talk {
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn poll_last_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Set anew with every input: only a silence of that length is the last.
+        if self.last_input.is_none() || self.up.moved() != self.moved_before {
+            self.moved_before = self.up.moved();
+            self.last_input = Some(Box::pin(tokio::time::sleep(LAST_INPUT)));
+        }
+        match &mut self.last_input {
+            Some(silence) => silence.as_mut().poll(cx),
+            None => Poll::Pending,
         }
     }
 

@@ -164,7 +164,7 @@ fn number(text: &str) -> Result<Number<'_>, UnitError> {
         Some(rest) => digits(rest),
         None => ("", rest),
     };
-    if whole.is_empty() || (rest.starts_with('.') && fraction.is_empty()) {
+    if fraction.is_empty() && (whole.is_empty() || rest.starts_with('.')) {
         return Err(UnitError::NotANumber);
     }
     if negative.is_some() {
@@ -210,6 +210,7 @@ mod tests {
             ("0", 0),
             ("5", 5_000_000_000),
             ("1.5", 1_500_000_000),
+            (".5", 500_000_000),
             ("250ms", 250_000_000),
             ("5s", 5_000_000_000),
             ("2m", 120_000_000_000),
@@ -230,8 +231,7 @@ mod tests {
     #[test]
     fn what_is_no_duration() {
         for text in [
-            "", "s", ".5s", "5.s", "5 s", " 5s", "5sec", "+5", "1e3", "٣s", "5s5", "0x5", "1_0", "-", "-s",
-            "5S",
+            "", "s", "5.s", "5 s", " 5s", "5sec", "+5", "1e3", "٣s", "5s5", "0x5", "1_0", "-", "-s", "5S",
         ] {
             assert_eq!(duration(text), Err(UnitError::NotANumber), "{text}");
         }

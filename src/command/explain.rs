@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::report::print;
 use crate::cli::complete;
-use netkit::endpoint::{Refused, Role};
+use netkit::endpoint::{Kind, Refused, Role};
 use netkit::error::{Error, Result, Status};
 use netkit::transport::reading::{Layer, Reading};
 
@@ -50,14 +50,15 @@ impl Explain {
         if readings.iter().any(|(_, reading)| reading.is_ok()) {
             return Ok(Status::Done);
         }
-        // Valid in no role: the first role's reason, unless it only says that this is the other's.
-        let mut refused = readings.into_iter().filter_map(|(_, reading)| reading.err());
-        let first = refused.next();
-        let best = match (first, refused.next()) {
-            (Some(first), Some(second)) if first.kind == netkit::endpoint::Kind::WrongRole => Some(second),
-            (first, _) => first,
-        };
-        match best {
+        // Valid in no role: the reason that says most. That something is missing, or that this is the other end, may only
+        // mean that the string was read for the wrong role.
+        let says_little = |kind: Kind| matches!(kind, Kind::WrongRole | Kind::MissingArgument);
+        let mut refused: Vec<Refused> = readings
+            .into_iter()
+            .filter_map(|(_, reading)| reading.err())
+            .collect();
+        refused.sort_by_key(|refused| says_little(refused.kind));
+        match refused.into_iter().next() {
             Some(refused) => Err(refused.into()),
             None => Err(Error::new(Status::Usage, "no endpoint")),
         }

@@ -12,7 +12,7 @@ use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::signals::{Signal, Signals};
-use netkit::server::ready::{Descriptor, Earlier, Ready};
+use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
 use netkit::transport::reading::ServerEndpoint;
@@ -89,7 +89,8 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, bound: 
                 match log.reopen() {
                     Ok(true) => debug!("reopened the log"),
                     Ok(false) => {}
-                    Err(error) => warn!("{error}"),
+                    // The old file still takes lines, but whoever moved it away does not look there.
+                    Err(error) => warn!(target: TARGET, "{error}"),
                 }
                 for bound in bound.iter().filter_map(Weak::upgrade) {
                     if let Err(error) = bound.reload() {

@@ -112,6 +112,12 @@ impl Console {
             return Ok(Status::Done);
         };
         let payload = terms.options.send.clone().unwrap_or_default().0;
+        if terms.options.send.is_some() && payload.is_empty() {
+            // A datagram of nothing is one all the same.
+            peer.send(&[])
+                .await
+                .map_err(|error| lost(&error, terms.endpoint))?;
+        }
         let mut local = Prefixed::new(&mut self.stream, payload);
         let datagram_terms = DatagramTerms {
             by_line: terms.options.line,
@@ -219,9 +225,7 @@ fn finish(done: Result<Ending, Broken>, terms: &Terms<'_>) -> Result<Status> {
                 Err(error) => Error::new(Status::Lost, reason(&error)),
             }
         }
-        Err(Broken::Peer(error)) => {
-            Error::new(Status::Lost, reason(&error)).on(format!("lost the connection to {endpoint}"))
-        }
+        Err(Broken::Peer(error)) => lost(&error, endpoint),
         Err(Broken::Input(error)) => Error::io(Status::Failure, &error).on("could not read standard input"),
         Err(Broken::Output(error)) => {
             Error::io(Status::Failure, &error).on("could not write standard output")
@@ -232,4 +236,8 @@ fn finish(done: Result<Ending, Broken>, terms: &Terms<'_>) -> Result<Status> {
             Error::new(Status::Timeout, why).on(format!("gave up on {endpoint}"))
         }
     })
+}
+
+fn lost(error: &io::Error, endpoint: &str) -> Error {
+    Error::new(Status::Lost, reason(error)).on(format!("lost the connection to {endpoint}"))
 }

@@ -100,6 +100,7 @@ pub struct Pump {
     written: usize,
     unflushed: bool,
     starved: bool,
+    moved: u64,
     stage: Stage,
 }
 
@@ -123,6 +124,12 @@ impl Pump {
     #[must_use]
     pub fn is_starved(&self) -> bool {
         self.starved && self.rest.is_empty()
+    }
+
+    /// Bytes read so far.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// What has been read so far is taken as all; the next poll passes the end on.
@@ -192,6 +199,7 @@ impl Pump {
                 return Ok(Poll::Ready(()));
             }
             self.unflushed = true;
+            self.moved += data.len() as u64;
             while !data.is_empty() {
                 match ends.writer().poll_write(cx, data) {
                     Poll::Ready(written) => data = &data[some(written)?..],

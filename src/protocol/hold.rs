@@ -10,14 +10,14 @@ use crate::connection::{BoxFuture, Stream};
 /// The table entry.
 pub(super) static HOLD: Protocol = Protocol {
     name: "hold",
-    summary: "accepts, ignores what arrives and says nothing",
+    summary: "accepts, ignores what arrives and says nothing; ends 10s after the client has",
     settings: &[],
     service: |_| Ok(Service::streams(Hold)),
 };
 
 /// A client that ended its half may still wait for an answer, or be gone: the two look the same from here. This long
 /// it is left waiting.
-const AFTER_THE_END: Duration = Duration::from_secs(60);
+const AFTER_THE_END: Duration = Duration::from_secs(10);
 
 struct Hold;
 
@@ -40,7 +40,7 @@ mod tests {
     use crate::protocol::tests::pair;
 
     #[tokio::test(start_paused = true)]
-    async fn silence_outlasts_the_clients_half_for_a_minute() {
+    async fn silence_outlasts_the_clients_half_for_a_while() {
         let (stream, mut client) = pair(64);
         let talk = tokio::spawn(Hold.talk(stream));
         client.write_all(&[0; 1000]).await.unwrap();

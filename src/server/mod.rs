@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -69,6 +69,13 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Server(Arc<Shared>);
 
+/// Clients that are still taken from a backlog when the server stops: as many as it can hold by default on Linux
+/// (`net.core.somaxconn`).
+const WAITING_MAX: usize = 4096;
+
+/// How long that may take.
+const LAST_LOOK: Duration = Duration::from_millis(200);
+
 struct Shared {
     service: Service,
     limits: Limits,
@@ -109,15 +116,22 @@ impl Server {
         for endpoint in &bound {
             match endpoint.listen()? {
                 Listener::Connections(listener) => {
-                    accepting.spawn(self.clone().accept_all(listener, endpoint.endpoint()));
+                    accepting.spawn(
+                        self.clone()
+                            .accept_all(listener, endpoint.endpoint(), stop.clone()),
+                    );
                 }
                 Listener::Datagrams(socket) => {
                     let Some(respond) = self.0.service.respond.clone() else {
                         continue;
                     };
                     let (server, once, hexdump) = (self.clone(), self.0.limits.once, self.0.limits.hexdump);
+                    let mut stop = stop.clone();
                     accepting.spawn(async move {
-                        datagrams::serve(socket, respond, once, hexdump).await;
+                        tokio::select! {
+                            () = stop.told() => return Ok(()),
+                            () = datagrams::serve(socket, respond, once, hexdump) => {}
+                        }
                         server.0.had_one.store(once, Relaxed);
                         Ok(())
                     });
@@ -128,6 +142,11 @@ impl Server {
             () = stop.told() => None,
             accepted = self.all_accepted(&mut accepting) => Some(accepted),
         };
+        if accepted.is_none() {
+            // They hear of it themselves, and look into their backlogs once more.
+            let looked = async { while accepting.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(LAST_LOOK, looked).await;
+        }
         drop(accepting);
         drop(bound);
         match accepted {
@@ -183,10 +202,22 @@ impl Server {
         }
     }
 
-    async fn accept_all(self, mut listener: Box<dyn Accept>, endpoint: String) -> io::Result<()> {
+    async fn accept_all(
+        self,
+        mut listener: Box<dyn Accept>,
+        endpoint: String,
+        mut stop: Stop,
+    ) -> io::Result<()> {
         let mut shortage = Shortage::default();
         loop {
-            let (accepted, permit) = self.accept(&mut *listener).await;
+            let (accepted, permit) = tokio::select! {
+                biased;
+                () = stop.told() => {
+                    self.accept_waiting(&mut *listener, &endpoint);
+                    return Ok(());
+                }
+                accepted = self.accept(&mut *listener) => accepted,
+            };
             match accepted {
                 Ok(Some(incoming)) => {
                     if self.0.limits.once {
@@ -210,6 +241,26 @@ impl Server {
                         },
                     }
                 }
+            }
+        }
+    }
+
+    /// Serves those whose connection stood when we were told to stop: closing the listener would reset them.
+    fn accept_waiting(&self, listener: &mut dyn Accept, endpoint: &str) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..WAITING_MAX {
+            let permit = match &self.0.permits {
+                None => None,
+                Some(permits) => match Arc::clone(permits).try_acquire_owned() {
+                    Ok(permit) => Some(permit),
+                    Err(_full) => return,
+                },
+            };
+            match listener.poll_accept(&mut cx) {
+                Poll::Ready(Ok(Some(incoming))) if !self.0.limits.once => {
+                    self.serve(incoming, permit, endpoint)
+                }
+                _ => return,
             }
         }
     }

@@ -96,9 +96,6 @@ impl Ready {
     /// # Errors
     /// Status 1: the file or the descriptor could not be written.
     pub fn tell(self, endpoints: &[String]) -> Result<()> {
-        for endpoint in endpoints {
-            info!(target: TARGET, "listening on {endpoint}");
-        }
         let lines: String = endpoints
             .iter()
             .flat_map(|endpoint| [endpoint.as_str(), "\n"])
@@ -113,6 +110,10 @@ impl Ready {
             descriptor.tell(lines.as_bytes()).map_err(|error| {
                 Error::io(Status::Failure, &error).on("could not write to the ready descriptor")
             })?;
+        }
+        // Last: whoever waits for the lines may take it that the rest is done.
+        for endpoint in endpoints {
+            info!(target: TARGET, "listening on {endpoint}");
         }
         Ok(())
     }

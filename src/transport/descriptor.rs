@@ -71,6 +71,12 @@ impl Input {
     pub fn kind(&self) -> Kind {
         self.kind
     }
+
+    /// Whether the descriptor is open for writing alone.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.wait.is_none()
+    }
 }
 
 impl AsyncRead for Input {

@@ -291,7 +291,13 @@ fn unwrap(spec: &Spec, role: Role) -> Result<Unwrapped, Refused> {
         }
         let Some(transport) = TRANSPORTS.iter().find(|transport| transport.name == name) else {
             let known = TRANSPORTS.iter().map(|transport| transport.name);
-            return Err(spec.unknown_type(known.chain(WRAPPERS.iter().map(|wrapper| wrapper.name))));
+            let refused = spec.unknown_type(known.chain(WRAPPERS.iter().map(|wrapper| wrapper.name)));
+            return Err(match typeless(&spec, role) {
+                Some(meant) if refused.diagnostic.help.is_none() => {
+                    refused.help(format!("a string begins with its type: `{meant}`"))
+                }
+                _ => refused,
+            });
         };
         let args = read(&spec, (*transport).into(), role)?;
         return Ok(Unwrapped {
@@ -404,6 +410,17 @@ fn other_end(spec: &Spec, row: Row, role: Role) -> Refused {
         role.other()
     );
     spec.refuse(Kind::WrongRole, spec.name.span, message)
+}
+
+/// What a string that lacks its type may be meant as: a path, or what other tools take for TCP.
+fn typeless(spec: &Spec, role: Role) -> Option<String> {
+    let text = &*spec.source;
+    let meant = if text.starts_with(['/', '.']) {
+        format!("unix:{text}")
+    } else {
+        format!("tcp:{}", text.trim_start_matches(':'))
+    };
+    Reading::parse(OsStr::new(&meant), role).is_ok().then_some(meant)
 }
 
 /// A user's text within a line of a message.

@@ -64,6 +64,14 @@ impl Connector for Stdio {
 
 impl Binder for Stdio {
     fn bind(&self) -> Result<Box<dyn Bound>> {
+        /// There is one standard input, however many endpoints name it.
+        static BOUND: AtomicBool = AtomicBool::new(false);
+        if BOUND.swap(true, Relaxed) {
+            return Err(Error::new(
+                Status::Bind,
+                "standard input and output are in use already",
+            ));
+        }
         Ok(Box::new(Once::default()))
     }
 }

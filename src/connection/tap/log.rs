@@ -55,8 +55,10 @@ impl Tap for Log {
             // An empty datagram is one all the same.
             self.say(&format!("{} b\"\"", verb(direction)));
         }
-        for line in bytes.chunks(LINE) {
-            self.say(&format!("{} {}", verb(direction), bytes_literal(line)));
+        for (number, line) in bytes.chunks(LINE).enumerate() {
+            // A datagram that takes several lines is not to look like several.
+            let more = if number > 0 { "more " } else { "" };
+            self.say(&format!("{} {more}{}", verb(direction), bytes_literal(line)));
         }
     }
 
