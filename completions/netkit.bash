@@ -325,7 +325,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__listen)
-            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --idle-timeout --timeout --hexdump --progress --no-progress --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
+            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -344,6 +344,10 @@ _netkit() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --handshake-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -430,7 +434,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__serve)
-            opts="-v -q -h --hexdump --max-connections --idle-timeout --once --workers --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
+            opts="-v -q -h --hexdump --max-connections --idle-timeout --handshake-timeout --once --workers --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -441,6 +445,10 @@ _netkit() {
                     return 0
                     ;;
                 --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --handshake-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -39,6 +39,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
         &'netkit;serve'= {
             cand --max-connections 'Serve at most N connections at once; further clients wait in the backlog'
             cand --idle-timeout 'Close a connection on which nothing has moved for so long'
+            cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
             cand --workers 'Serve with N threads'
             cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
@@ -80,6 +81,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --half-close-timeout 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over'
             cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
             cand --timeout 'Give up when the whole run takes longer'
+            cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
             cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
             cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'

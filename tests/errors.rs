@@ -204,6 +204,7 @@ fn unknown_value() {
         "tcp:h:80:timeout=1e99",
         "tcp:h:80:nodelay=perhaps",
         "unix:",
+        "unix:@",
         "fd:x",
     ];
     assert_data_eq!(
@@ -294,6 +295,11 @@ error: nodelay `perhaps` is neither yes nor no
 $ netkit connect 'unix:'
 error: the path is empty
   unix:
+       ^
+
+$ netkit connect 'unix:@'
+error: an abstract name cannot be empty
+  unix:@
        ^
 
 $ netkit connect 'fd:x'

@@ -177,6 +177,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
             "socket",
             "socket_file",
             "waiting",
+            "wrapped",
         ],
     ),
 ];

@@ -24,6 +24,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netkit::layer::WRAPPERS;
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::TRANSPORTS;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -115,6 +116,9 @@ fn the_tables_are_those_of_the_program() {
                 "netkit {verb} --help does not say {usage}"
             );
         }
+    }
+    for wrapper in WRAPPERS {
+        assert!(row(wrapper.name)[1].contains(&format!("`{}:", wrapper.name)));
     }
     for protocol in PROTOCOLS {
         let row = row(protocol.name);

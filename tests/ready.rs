@@ -61,6 +61,9 @@ fn a_ready_file_that_cannot_be_written_is_a_failure() {
         "serve",
         "echo",
         "tcp:0:127.0.0.1",
+        // Other threads must not serve on when the first one has failed.
+        "--workers",
+        "3",
         "--ready-file",
         "/nonexistent/ready",
     ])

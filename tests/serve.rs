@@ -436,6 +436,21 @@ fn once_serves_one_connection_and_exits() {
 }
 
 #[test]
+fn once_is_once_over_all_endpoints_and_workers() {
+    let server = serve([
+        "echo",
+        "--once",
+        "--workers",
+        "3",
+        "tcp:0:127.0.0.1",
+        "tcp:0:127.0.0.1",
+    ]);
+    let endpoints = server.endpoints(2);
+    assert_eq!(ask(address(&endpoints[1]), b"the one"), b"the one");
+    server.wait().status(0);
+}
+
+#[test]
 fn once_answers_one_datagram_and_exits() {
     let server = serve(["echo", "--once", "udp:0:127.0.0.1"]);
     assert_eq!(ask_datagram(&server.endpoint(), b"the one"), b"the one");

@@ -1,12 +1,14 @@
-//! Completing endpoint strings: types first, then the names of their fields.
+//! Completing endpoint strings: wrappers and types first, then the names of their fields.
 //! Absent: shells.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
-use netkit::endpoint::Role;
-use netkit::transport::TRANSPORTS;
+use netkit::endpoint::{Param, Role};
+use netkit::layer::WRAPPERS;
+use netkit::transport::{TRANSPORTS, Transport};
 
 /// Completes client endpoints.
 pub(crate) fn client() -> ArgValueCompleter {
@@ -27,33 +29,66 @@ fn candidates(typed: &OsStr, roles: &[Role]) -> Vec<CompletionCandidate> {
     let Some(typed) = typed.to_str() else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    for transport in TRANSPORTS {
-        for role in roles {
-            let params = match role {
-                Role::Client => transport.client.as_ref().map(|client| client.params),
-                Role::Server => transport.server.as_ref().map(|server| server.params),
-            };
-            let Some(params) = params else { continue };
-            // Fields are offered once the type is there, after the last colon.
-            match typed.rsplit_once(':') {
-                None => found.push((format!("{}:", transport.name), transport.summary)),
-                Some((before, _)) if before.split(':').next() == Some(transport.name) => {
-                    found.extend(
-                        params
-                            .iter()
-                            .map(|param| (format!("{before}:{}=", param.name), param.doc)),
-                    );
-                }
-                Some(_) => {}
-            }
-        }
-    }
-    found.retain(|(text, _)| text.starts_with(typed));
-    found.dedup_by(|one, other| one.0 == other.0);
-    found
-        .into_iter()
+    let mut seen = HashSet::new();
+    roles
+        .iter()
+        .flat_map(|role| offers(typed, *role))
+        .filter(|(text, _)| text.starts_with(typed) && seen.insert(text.clone()))
         .map(|(text, help)| CompletionCandidate::new(text).help(Some(help.into())))
+        .collect()
+}
+
+/// What can stand where `typed` ends, with all that stands before it.
+fn offers(typed: &str, role: Role) -> Vec<(String, &'static str)> {
+    let Some((name, _)) = typed.split_once(':') else {
+        let types = TRANSPORTS
+            .iter()
+            .filter(|transport| params(transport, role).is_some())
+            .map(|transport| (transport.name, transport.summary));
+        let wrappers = WRAPPERS
+            .iter()
+            .filter(|wrapper| wrapper.role(role).is_some())
+            .map(|wrapper| (wrapper.name, wrapper.summary));
+        let named = types.chain(wrappers);
+        return named.map(|(name, doc)| (format!("{name}:"), doc)).collect();
+    };
+    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == name);
+    if let Some(wrapper) = wrapper.and_then(|wrapper| wrapper.role(role)) {
+        // Its own fields, then the endpoint that it stands before.
+        let mut start = name.len() + 1;
+        while let Some((field, _)) = typed[start..].split_once(':')
+            && field.contains('=')
+        {
+            start += field.len() + 1;
+        }
+        let (before, inner) = typed.split_at(start);
+        let mut found = fields(before, wrapper.params);
+        let inner = offers(inner, role);
+        found.extend(
+            inner
+                .into_iter()
+                .map(|(text, doc)| (format!("{before}{text}"), doc)),
+        );
+        return found;
+    }
+    // Fields are offered once the type is there, after the last colon.
+    let transport = TRANSPORTS.iter().find(|transport| transport.name == name);
+    let params = transport.and_then(|transport| params(transport, role));
+    let before = typed.rfind(':').map_or("", |at| &typed[..=at]);
+    fields(before, params.unwrap_or_default())
+}
+
+fn params(transport: &Transport, role: Role) -> Option<&'static [Param]> {
+    match role {
+        Role::Client => transport.client.as_ref().map(|client| client.params),
+        Role::Server => transport.server.as_ref().map(|server| server.params),
+    }
+}
+
+fn fields(before: &str, params: &'static [Param]) -> Vec<(String, &'static str)> {
+    let fields = params.iter();
+    fields
+        .map(|param| (format!("{before}{}=", param.name), param.doc))
         .collect()
 }
 
@@ -75,5 +110,21 @@ mod tests {
         assert_eq!(texts("tcp:80:ba", Role::Server), ["tcp:80:backlog="]);
         assert!(texts("tcp:h:80:ti", Role::Client).contains(&"tcp:h:80:timeout=".to_owned()));
         assert!(texts("nothing:", Role::Client).is_empty());
+    }
+
+    #[test]
+    fn behind_a_wrapper_its_fields_then_types_again() {
+        assert_eq!(texts("hap", Role::Client), ["haproxy:"]);
+        let both = texts("haproxy:", Role::Client);
+        assert!(both.contains(&"haproxy:version=".to_owned()));
+        assert!(both.contains(&"haproxy:tcp:".to_owned()));
+        assert_eq!(
+            texts("haproxy:version=1:unix:/x:ti", Role::Client),
+            ["haproxy:version=1:unix:/x:timeout="]
+        );
+        assert_eq!(
+            texts("haproxy:haproxy:tcp:1:b", Role::Server),
+            ["haproxy:haproxy:tcp:1:backlog="]
+        );
     }
 }

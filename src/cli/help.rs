@@ -1,10 +1,11 @@
-//! The parts of help that come from tables: endpoint types, protocols, exit statuses.
+//! The parts of help that come from tables: endpoint types, wrappers, protocols, exit statuses.
 //! Absent: flags, which clap describes.
 
 use std::fmt::Write as _;
 
 use netkit::endpoint::{Role, usage};
 use netkit::error::Status;
+use netkit::layer::{WRAPPERS, Wrapper};
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::{TRANSPORTS, Transport};
 
@@ -35,6 +36,23 @@ pub(crate) fn endpoints(role: Role) -> String {
         .filter_map(|transport| Some((usage_of(transport, role)?, transport.summary)));
     let note = "  Any field can be given by name, as in tcp:port=1234; netkit explain shows them all.";
     format!("{}{note}", table(heading, rows))
+}
+
+/// How a wrapper is written in this role, if it has it: its fields by name, then an endpoint.
+pub(crate) fn usage_of_wrapper(wrapper: &Wrapper, role: Role) -> Option<String> {
+    let fields = wrapper.role(role)?.params.iter();
+    let fields: String = fields
+        .map(|param| format!("[:{}={}]", param.name, param.name.to_ascii_uppercase()))
+        .collect();
+    Some(format!("{}{fields}:ENDPOINT", wrapper.name))
+}
+
+/// What can stand before the endpoints of a role, a line each.
+pub(crate) fn wrappers(role: Role) -> String {
+    let rows = WRAPPERS
+        .iter()
+        .filter_map(|wrapper| Some((usage_of_wrapper(wrapper, role)?, wrapper.summary)));
+    table("Wrappers:", rows)
 }
 
 /// The protocols, a line each.

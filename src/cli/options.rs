@@ -86,6 +86,15 @@ pub(crate) struct TalkOptions {
     pub no_progress: bool,
 }
 
+/// The time for what comes before the conversation.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct HandshakeOptions {
+    /// Close a connection that is not established by then: its PROXY header read, and whatever else comes first
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub handshake_timeout: Duration,
+}
+
 /// How many connections, and how long.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
@@ -96,6 +105,8 @@ pub(crate) struct LimitOptions {
     /// Close a connection on which nothing has moved for so long
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub idle_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub handshake: HandshakeOptions,
     /// Serve one connection, or answer one datagram, then exit
     #[arg(long)]
     pub once: bool,

@@ -40,7 +40,7 @@ Examples:
 
 /// Wire a client endpoint to stdin/stdout
 #[derive(Debug, Args)]
-#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Client)]))]
+#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Client), &help::wrappers(Role::Client)]))]
 pub(crate) struct Connect {
     /// Where to connect, such as tcp:localhost:1234 or unix:/run/echo.sock
     #[arg(value_name = "ENDPOINT", add = complete::client())]

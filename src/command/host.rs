@@ -59,7 +59,7 @@ pub(super) fn tell(ready: Ready, bound: &[Arc<dyn Bound>]) -> Result<()> {
 
 /// Heeds signals for as long as it is polled: the first one to stop pulls the lever, a second one once more, SIGHUP
 /// reopens the log.
-pub(super) async fn heed(mut signals: Signals, lever: Lever, log: &Log) {
+pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log) {
     loop {
         match signals.next().await {
             Signal::Interrupt | Signal::Terminate => {

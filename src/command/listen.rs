@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::future::poll_fn;
+use std::time::Duration;
 
 use clap::Args;
 use tracing::{debug, warn};
 
 use super::host;
 use super::talk::{Console, Terms, within};
-use crate::cli::options::{ReadyOptions, TalkOptions};
+use crate::cli::options::{HandshakeOptions, ReadyOptions, TalkOptions};
 use crate::cli::{complete, help};
 use netkit::connection::Connection;
 use netkit::endpoint::Role;
@@ -20,6 +21,7 @@ use netkit::server::stop::{Stop, stop};
 use netkit::transport::datagrams::Flows;
 use netkit::transport::reading::ServerEndpoint;
 use netkit::transport::{Accept, Listener, Stage};
+use netkit::units::duration_text;
 
 const NOTES: &str = "\
 Notes:
@@ -42,7 +44,7 @@ Examples:
 
 /// Accept on a server endpoint and wire it to stdin/stdout
 #[derive(Debug, Args)]
-#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Server)]))]
+#[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Server), &help::wrappers(Role::Server)]))]
 pub(crate) struct Listen {
     /// Where to listen, such as tcp:1234 or unix:/run/inbox.sock
     #[arg(value_name = "ENDPOINT", add = complete::server())]
@@ -53,11 +55,10 @@ pub(crate) struct Listen {
     #[command(flatten)]
     talk: TalkOptions,
     #[command(flatten)]
+    handshake: HandshakeOptions,
+    #[command(flatten)]
     ready: ReadyOptions,
 }
-
-/// The time that layers such as TLS have to establish a connection.
-const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Listen {
     /// Talks with the first client, or with one after the other.
@@ -77,7 +78,7 @@ impl Listen {
             host::tell(ready, &bound)?;
             tokio::select! {
                 done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
-                () = host::heed(signals, lever, log) => Ok(Status::Done),
+                () = host::heed(signals, &lever, log) => Ok(Status::Done),
             }
         });
         runtime.shutdown_background();
@@ -99,7 +100,7 @@ impl Listen {
                 return Ok(Status::Done);
             };
             let accepted = tokio::select! {
-                accepted = next(listener.as_mut()) => accepted?,
+                accepted = next(listener.as_mut(), self.handshake.handshake_timeout) => accepted?,
                 () = stop.told() => return Ok(Status::Done),
             };
             let Some(connection) = accepted else {
@@ -170,17 +171,20 @@ fn accept(listener: Listener) -> Box<dyn Accept> {
 }
 
 /// The next connection that could be established.
-async fn next(listener: &mut dyn Accept) -> Result<Option<Connection>> {
+async fn next(listener: &mut dyn Accept, limit: Duration) -> Result<Option<Connection>> {
     loop {
         let Some(incoming) = poll_fn(|cx| listener.poll_accept(cx)).await.map_err(failed)? else {
             return Ok(None);
         };
         match incoming.stage {
             Stage::Established(connection) => return Ok(Some(connection)),
-            Stage::Handshake(establish) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, establish).await {
+            Stage::Handshake(establish) => match tokio::time::timeout(limit, establish).await {
                 Ok(Ok(connection)) => return Ok(Some(connection)),
                 Ok(Err(error)) => warn!("{}: {error}", incoming.peer),
-                Err(_elapsed) => warn!("{}: no connection was established in time", incoming.peer),
+                Err(_elapsed) => {
+                    let limit = duration_text(limit);
+                    warn!("{}: no connection was established within {limit}", incoming.peer);
+                }
             },
         }
     }

@@ -9,9 +9,10 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::Cli;
-use crate::cli::help::{statuses, usage_of};
+use crate::cli::help::{statuses, usage_of, usage_of_wrapper};
 use netkit::endpoint::{Default, Param, Role};
 use netkit::error::{Error, Result, Status};
+use netkit::layer::{WRAPPERS, Wrapper};
 use netkit::transport::{TRANSPORTS, Transport};
 
 /// Write the manual pages into a directory
@@ -147,6 +148,14 @@ fn endpoints_page() -> Vec<u8> {
     for transport in TRANSPORTS {
         describe(&mut page, transport);
     }
+    page.control("SH", ["WRAPPERS"]);
+    for paragraph in WRAPPING {
+        page.control("PP", []);
+        page.text([roman(*paragraph)]);
+    }
+    for wrapper in WRAPPERS {
+        describe_wrapper(&mut page, wrapper);
+    }
     page.control("SH", ["SEE ALSO"]);
     page.text([
         bold("netkit"),
@@ -169,6 +178,15 @@ const SYNTAX: &[&str] = &[
      1 or 0. The case of a type's letters does not count.",
 ];
 
+const WRAPPING: &[&str] = &[
+    "A wrapper stands before a whole endpoint: haproxy:tcp:1234. Fields of its own, given by name, stand right behind \
+     its name: haproxy:version=1:tcp:localhost:1234. Wrappers may stand before one another, and have their say in the \
+     order they are written, before anything else is said on the connection, TLS included.",
+    "A server does not guess whether a PROXY header is there: without a valid one, of either version, the connection \
+     is closed. Who connects directly can say anything in a header, so only proxies should reach such an endpoint. \
+     --handshake-timeout limits the time that a header takes.",
+];
+
 fn describe(page: &mut Roff, transport: &Transport) {
     page.control("SS", [transport.name]);
     page.text([roman(transport.summary)]);
@@ -187,17 +205,31 @@ fn describe(page: &mut Roff, transport: &Transport) {
                 .map(|server| (server.params, server.examples)),
         }
         .unwrap_or_default();
-        page.control("TP", []);
-        page.text([roman(format!("as a {role}: ")), bold(usage)]);
-        page.text([roman(format!("for example {}", examples.join(" , ")))]);
-        page.control("RS", []);
-        for param in params {
-            page.control("TP", []);
-            page.text([italic(param.name)]);
-            page.text([roman(doc(param))]);
-        }
-        page.control("RE", []);
+        describe_role(page, role, usage, params, examples);
     }
+}
+
+fn describe_wrapper(page: &mut Roff, wrapper: &Wrapper) {
+    page.control("SS", [wrapper.name]);
+    page.text([roman(wrapper.summary)]);
+    for role in Role::ALL {
+        if let (Some(usage), Some(own)) = (usage_of_wrapper(wrapper, role), wrapper.role(role)) {
+            describe_role(page, role, usage, own.params, own.examples);
+        }
+    }
+}
+
+fn describe_role(page: &mut Roff, role: Role, usage: String, params: &[Param], examples: &[&str]) {
+    page.control("TP", []);
+    page.text([roman(format!("as a {role}: ")), bold(usage)]);
+    page.text([roman(format!("for example {}", examples.join(" , ")))]);
+    page.control("RS", []);
+    for param in params {
+        page.control("TP", []);
+        page.text([italic(param.name)]);
+        page.text([roman(doc(param))]);
+    }
+    page.control("RE", []);
 }
 
 fn doc(param: &Param) -> String {

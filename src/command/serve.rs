@@ -44,7 +44,7 @@ Examples:
 /// Run a built-in protocol on one or more server endpoints
 #[derive(Debug, Args)]
 #[command(after_long_help = help::parts(&[
-    NOTES, EXAMPLES, &help::protocols(), &help::endpoints(Role::Server),
+    NOTES, EXAMPLES, &help::protocols(), &help::endpoints(Role::Server), &help::wrappers(Role::Server),
 ]))]
 pub(crate) struct Serve {
     /// What is said on each connection
@@ -84,7 +84,9 @@ impl Serve {
         let bound = host::bind(&endpoints)?;
         let server = Server::new(service, self.limits());
         let (lever, stop) = stop();
-        let others = (1..self.limits.workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
+        // One connection keeps one thread busy; others would wait for more.
+        let workers = if self.limits.once { 1 } else { self.limits.workers };
+        let others = (1..workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
         let others: Vec<_> = others.collect::<Result<_>>()?;
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
@@ -92,10 +94,15 @@ impl Serve {
             host::tell(ready, &bound)?;
             tokio::select! {
                 served = server.run(bound, stop) => served.map_err(failed),
-                () = host::heed(signals, lever, log) => Ok(()),
+                () = host::heed(signals, &lever, log) => Ok(()),
             }
         });
         runtime.shutdown_background();
+        if served.is_err() {
+            // Not a stop in good order: nobody waits for what the other threads have open.
+            lever.pull();
+            lever.pull();
+        }
         for other in others {
             // A worker that panicked has said so; the others' work is done all the same.
             other.join().unwrap_or(Ok(()))?;
@@ -113,7 +120,7 @@ impl Serve {
             once: self.limits.once,
             grace: self.ready.grace,
             hexdump: self.hexdump,
-            ..Limits::default()
+            handshake_timeout: self.limits.handshake.handshake_timeout,
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct Facts {
     pub local: Address,
     /// The other end: the one that speaks, even when a proxy stands in between.
     pub peer: Address,
+    /// The proxy in between, where one told us who speaks.
+    pub via: Option<Address>,
     /// When it was accepted or connected.
     pub since: Instant,
 }
@@ -76,6 +78,7 @@ impl Facts {
         Facts {
             local,
             peer,
+            via: None,
             since: Instant::now(),
         }
     }

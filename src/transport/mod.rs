@@ -17,14 +17,17 @@ mod tcp;
 mod udp;
 mod unix;
 mod waiting;
+mod wrapped;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::connection::{Address, BoxFuture, Connection};
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
+use crate::layer::Layer;
 
 /// The endpoint types, in the order that help shows them.
 pub static TRANSPORTS: &[&Transport] = &[
@@ -77,6 +80,18 @@ pub struct ServerRole {
 pub trait Connector: Send + Sync + fmt::Debug {
     /// Opens one connection, established to its last layer, within the endpoint's own time limit.
     fn connect(&self) -> BoxFuture<'_, Result<Connection>>;
+
+    /// Whether it opens datagrams rather than connections of bytes, as far as is known before.
+    fn carries_datagrams(&self) -> bool {
+        false
+    }
+
+    /// Takes a layer that belongs beneath this endpoint's own, such as TLS, and right on the wire. Says whether it did:
+    /// where it has none of its own, the layer goes on top.
+    fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+        let _ = layer;
+        false
+    }
 }
 
 /// Takes an address for a server.
@@ -89,6 +104,12 @@ pub trait Binder: Send + Sync + fmt::Debug {
 
     /// Whether datagrams arrive there rather than connections of bytes.
     fn carries_datagrams(&self) -> bool {
+        false
+    }
+
+    /// Takes a layer that belongs beneath this endpoint's own, as [`Connector::beneath`] does.
+    fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+        let _ = layer;
         false
     }
 }

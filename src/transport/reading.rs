@@ -4,11 +4,12 @@
 
 use std::ffi::OsStr;
 
-use super::{Binder, Bound, Connector, TRANSPORTS, Transport};
+use super::{Binder, Bound, Connector, TRANSPORTS, Transport, wrapped};
 use crate::connection::Connection;
 use crate::diagnostic::listed;
-use crate::endpoint::{Args, Kind, Param, Refused, Role, Spec, usage};
+use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, usage};
 use crate::error::Result;
+use crate::layer::{WRAPPERS, Wrapper};
 
 /// A client endpoint, read and checked. Nothing is open yet.
 #[derive(Debug)]
@@ -25,12 +26,7 @@ impl ClientEndpoint {
     /// Why the string is refused, and where in it.
     pub fn parse(text: &OsStr) -> Result<Self, Refused> {
         let spec = Spec::parse_os(text)?;
-        let transport = transport(&spec)?;
-        let args = read(&spec, transport, Role::Client)?;
-        let Some(role) = &transport.client else {
-            return Err(other_end(&spec, transport, Role::Client));
-        };
-        let connector = (role.connector)(&args)?;
+        let (connector, transport) = connector(&spec)?;
         Ok(ClientEndpoint {
             text: spec.source.to_string(),
             type_name: transport.name,
@@ -62,6 +58,36 @@ impl ClientEndpoint {
     }
 }
 
+/// What opens the connections of a client endpoint, which may stand in another one.
+pub(super) fn connector(spec: &Spec) -> Result<(Box<dyn Connector>, &'static Transport), Refused> {
+    let Unwrapped {
+        wrappers,
+        spec,
+        transport,
+        args,
+    } = unwrap(spec, Role::Client)?;
+    let Some(role) = &transport.client else {
+        return Err(other_end(&spec, transport.into(), Role::Client));
+    };
+    let connector = (role.connector)(&args)?;
+    Ok((wrapped::connector(connector, &wrappers, &spec)?, transport))
+}
+
+/// What takes the address of a server endpoint.
+fn binder(spec: &Spec) -> Result<(Box<dyn Binder>, &'static Transport), Refused> {
+    let Unwrapped {
+        wrappers,
+        spec,
+        transport,
+        args,
+    } = unwrap(spec, Role::Server)?;
+    let Some(role) = &transport.server else {
+        return Err(other_end(&spec, transport.into(), Role::Server));
+    };
+    let binder = (role.binder)(&args)?;
+    Ok((wrapped::binder(binder, &wrappers, &spec)?, transport))
+}
+
 /// A server endpoint, read and checked. Nothing is bound yet.
 #[derive(Debug)]
 pub struct ServerEndpoint {
@@ -77,12 +103,7 @@ impl ServerEndpoint {
     /// Why the string is refused, and where in it.
     pub fn parse(text: &OsStr) -> Result<Self, Refused> {
         let spec = Spec::parse_os(text)?;
-        let transport = transport(&spec)?;
-        let args = read(&spec, transport, Role::Server)?;
-        let Some(role) = &transport.server else {
-            return Err(other_end(&spec, transport, Role::Server));
-        };
-        let binder = (role.binder)(&args)?;
+        let (binder, transport) = binder(&spec)?;
         Ok(ServerEndpoint {
             text: spec.source.to_string(),
             type_name: transport.name,
@@ -161,73 +182,144 @@ impl Reading {
     /// Why the string is refused in that role, and where in it.
     pub fn parse(text: &OsStr, role: Role) -> Result<Self, Refused> {
         let spec = Spec::parse_os(text)?;
-        let transport = transport(&spec)?;
-        let args = read(&spec, transport, role)?;
         // Made and thrown away: checks across fields belong to the maker.
         match role {
-            Role::Client => {
-                if let Some(client) = &transport.client {
-                    (client.connector)(&args)?;
-                }
-            }
-            Role::Server => {
-                if let Some(server) = &transport.server {
-                    (server.binder)(&args)?;
-                }
-            }
+            Role::Client => connector(&spec).map(drop)?,
+            Role::Server => binder(&spec).map(drop)?,
         }
-        let fields = args
-            .entries()
-            .map(|entry| FieldReading {
-                name: entry.param.name,
-                value: entry.text.map(str::to_owned),
-                given: entry.given,
-                doc: entry.param.doc,
-            })
-            .collect();
-        let layer = Layer {
-            name: transport.name,
-            summary: transport.summary,
-            fields,
-        };
+        let read = unwrap(&spec, role)?;
+        let mut layers = Vec::with_capacity(read.wrappers.len() + 1);
+        let mut canonical = String::new();
+        for (wrapper, args) in &read.wrappers {
+            layers.push(layer(wrapper.name, wrapper.summary, args));
+            canonical.push_str(&spelled(args, wrapper.name));
+            canonical.push(':');
+        }
+        let transport = read.transport;
+        layers.push(layer(transport.name, transport.summary, &read.args));
+        canonical.push_str(&spelled(&read.args, transport.name));
         Ok(Reading {
             role,
-            layers: vec![layer],
-            canonical: canonical(spec, transport),
+            layers,
+            canonical,
         })
     }
 }
 
-fn canonical(mut spec: Spec, transport: &Transport) -> String {
-    spec.name.text = transport.name.to_owned();
-    spec.to_string()
-}
-
-fn transport(spec: &Spec) -> Result<&'static Transport, Refused> {
-    let name = spec.type_name();
-    match TRANSPORTS.iter().find(|transport| transport.name == name) {
-        Some(transport) => Ok(transport),
-        None => Err(spec.unknown_type(TRANSPORTS.iter().map(|transport| transport.name))),
+fn layer(name: &'static str, summary: &'static str, args: &Args) -> Layer {
+    let fields = args
+        .entries()
+        .map(|entry| FieldReading {
+            name: entry.param.name,
+            value: entry.text.map(str::to_owned),
+            given: entry.given,
+            doc: entry.param.doc,
+        })
+        .collect();
+    Layer {
+        name,
+        summary,
+        fields,
     }
 }
 
-fn params(transport: &Transport, role: Role) -> Option<&'static [Param]> {
-    match role {
-        Role::Client => transport.client.as_ref().map(|client| client.params),
-        Role::Server => transport.server.as_ref().map(|server| server.params),
+fn spelled(args: &Args, name: &str) -> String {
+    let mut spec = args.spec().clone();
+    spec.name.text = name.to_owned();
+    spec.to_string()
+}
+
+/// An endpoint string taken apart: the wrappers, from the left, and the endpoint that they stand before.
+struct Unwrapped {
+    wrappers: Vec<(&'static Wrapper, Args)>,
+    spec: Spec,
+    transport: &'static Transport,
+    args: Args,
+}
+
+/// Takes the wrappers off an endpoint and reads the fields of them all.
+fn unwrap(spec: &Spec, role: Role) -> Result<Unwrapped, Refused> {
+    let mut spec = spec.clone();
+    let mut wrappers = Vec::new();
+    loop {
+        let name = spec.type_name();
+        if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
+            let (outer, inner) = spec.split_wrapper();
+            wrappers.push((*wrapper, read(&outer, (*wrapper).into(), role)?));
+            spec = inner.ok_or_else(|| alone(&outer, wrapper))?;
+            if spec.depth > MAX_DEPTH {
+                return Err(spec.too_deep(spec.name.span));
+            }
+            continue;
+        }
+        let Some(transport) = TRANSPORTS.iter().find(|transport| transport.name == name) else {
+            let known = TRANSPORTS.iter().map(|transport| transport.name);
+            return Err(spec.unknown_type(known.chain(WRAPPERS.iter().map(|wrapper| wrapper.name))));
+        };
+        let args = read(&spec, (*transport).into(), role)?;
+        return Ok(Unwrapped {
+            wrappers,
+            spec,
+            transport,
+            args,
+        });
+    }
+}
+
+fn alone(spec: &Spec, wrapper: &Wrapper) -> Refused {
+    let message = format!("{} stands before an endpoint, and none follows", wrapper.name);
+    spec.refuse(Kind::WrapperAlone, spec.name.span, message)
+        .help(format!("write it as {}:ENDPOINT", wrapper.name))
+}
+
+/// What a table says of a type, transport or wrapper.
+#[derive(Clone, Copy)]
+struct Row {
+    name: &'static str,
+    client: Option<&'static [Param]>,
+    server: Option<&'static [Param]>,
+}
+
+impl Row {
+    fn params(self, role: Role) -> Option<&'static [Param]> {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.server,
+        }
+    }
+}
+
+impl From<&'static Transport> for Row {
+    fn from(transport: &'static Transport) -> Self {
+        Row {
+            name: transport.name,
+            client: transport.client.as_ref().map(|client| client.params),
+            server: transport.server.as_ref().map(|server| server.params),
+        }
+    }
+}
+
+impl From<&'static Wrapper> for Row {
+    fn from(wrapper: &'static Wrapper) -> Self {
+        let params = |role| wrapper.role(role).map(|role| role.params);
+        Row {
+            name: wrapper.name,
+            client: params(Role::Client),
+            server: params(Role::Server),
+        }
     }
 }
 
 /// Reads the fields; where they make sense for the other end of the wire alone, says that rather than what is missing.
-fn read(spec: &Spec, transport: &'static Transport, role: Role) -> Result<Args, Refused> {
-    let Some(wanted) = params(transport, role) else {
-        return Err(other_end(spec, transport, role));
+fn read(spec: &Spec, row: Row, role: Role) -> Result<Args, Refused> {
+    let Some(wanted) = row.params(role) else {
+        return Err(other_end(spec, row, role));
     };
     let refused = match Args::read(spec, role, wanted) {
         Ok(args) => return Ok(args),
         Err(refused) => refused,
     };
-    let Some(others) = params(transport, role.other()) else {
+    let Some(others) = row.params(role.other()) else {
         return Err(refused);
     };
     match refused.kind {
@@ -236,7 +328,7 @@ fn read(spec: &Spec, transport: &'static Transport, role: Role) -> Result<Args, 
             let span = refused.diagnostic.span;
             let name = spec.source.get(span.start..span.end).unwrap_or_default();
             if others.iter().any(|param| param.answers_to(name)) {
-                let note = format!("`{name}` is for a {} {} endpoint", transport.name, role.other());
+                let note = format!("`{name}` is for a {} {} endpoint", row.name, role.other());
                 return Err(refused.help(note));
             }
             Err(refused)
@@ -251,23 +343,27 @@ fn read(spec: &Spec, transport: &'static Transport, role: Role) -> Result<Args, 
                 .collect();
             let message = format!(
                 "{} is a {} endpoint: a {role} {} endpoint needs {}",
-                shown(&spec.source),
+                shown(
+                    spec.source
+                        .get(spec.span.start..spec.span.end)
+                        .unwrap_or(&spec.source)
+                ),
                 role.other(),
-                transport.name,
+                row.name,
                 listed(&needed, "and"),
             );
             let mut wrong = spec.refuse(Kind::WrongRole, refused.diagnostic.span, message);
-            wrong = wrong.help(format!("write it as {}", usage(transport.name, wanted)));
+            wrong = wrong.help(format!("write it as {}", usage(row.name, wanted)));
             Err(wrong)
         }
         _ => Err(refused),
     }
 }
 
-fn other_end(spec: &Spec, transport: &Transport, role: Role) -> Refused {
+fn other_end(spec: &Spec, row: Row, role: Role) -> Refused {
     let message = format!(
         "there is no {role} {} endpoint, only a {} one",
-        transport.name,
+        row.name,
         role.other()
     );
     spec.refuse(Kind::WrongRole, spec.name.span, message)

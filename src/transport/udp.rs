@@ -129,6 +129,10 @@ struct Udp {
 }
 
 impl Connector for Udp {
+    fn carries_datagrams(&self) -> bool {
+        true
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
         Box::pin(async {
             let addresses = in_order(resolve(&self.host, self.port, self.family).await?);

@@ -1,0 +1,152 @@
+//! The layer on a connection in memory, with the clock stopped.
+//! Absent: the format of the header, which has its own tests.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::timeout;
+
+use super::header::{Tlv, Version};
+use super::*;
+use crate::connection::Facts;
+
+const V1: &[u8] = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n";
+
+fn pair(room: usize) -> (Stream, DuplexStream) {
+    let (near, far) = tokio::io::duplex(room);
+    let facts = Facts::new(Address::Unnamed, Address::Descriptor(9));
+    (Stream::new(near, facts), far)
+}
+
+fn layer(version: Version) -> Proxy {
+    Proxy { version }
+}
+
+/// What the layer makes of `sent`, which the far end writes in pieces of `piece` bytes before it ends.
+async fn accepted(sent: Vec<u8>, piece: usize) -> Result<(Facts, Vec<u8>)> {
+    let (stream, mut far) = pair(300);
+    let writer = tokio::spawn(async move {
+        for piece in sent.chunks(piece) {
+            if far.write_all(piece).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let accepted = layer(Version::V2).accept(stream).await;
+    let mut rest = Vec::new();
+    let facts = match accepted {
+        Ok(mut stream) => {
+            stream.read_to_end(&mut rest).await.unwrap();
+            Ok(stream.facts().clone())
+        }
+        Err(error) => Err(error),
+    };
+    writer.await.unwrap();
+    Ok((facts?, rest))
+}
+
+fn inet(text: &str) -> Address {
+    Address::Inet(text.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_byte_at_a_time_or_all_at_once() {
+    for piece in [1, 7, 1000] {
+        let (facts, rest) = accepted([V1, b"hello"].concat(), piece).await.unwrap();
+        assert_eq!(facts.peer, inet("192.0.2.1:1111"));
+        assert_eq!(facts.local, inet("192.0.2.2:2222"));
+        assert_eq!(facts.via, Some(Address::Descriptor(9)));
+        assert_eq!(rest, b"hello");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_header_is_payload() {
+    let (facts, rest) = accepted([V1, b"PROXY UNKNOWN\r\n"].concat(), 9).await.unwrap();
+    assert_eq!(facts.peer, inet("192.0.2.1:1111"));
+    assert_eq!(rest, b"PROXY UNKNOWN\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_proxys_own_connections_keep_their_ends() {
+    for header in [
+        Header::local(Version::V1).write(),
+        Header::local(Version::V2).write(),
+    ] {
+        let (facts, rest) = accepted([&header, &b"ping"[..]].concat(), 5).await.unwrap();
+        assert_eq!((facts.peer, facts.via), (Address::Descriptor(9), None));
+        assert_eq!(rest, b"ping");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_values_as_there_can_be_and_payload_behind_them() {
+    let value = vec![7; 65_000];
+    let kind = 0xe0;
+    let header = Header {
+        version: Version::V2,
+        local: false,
+        ends: Some(Ends::Unix {
+            source: b"/run/a".to_vec(),
+            destination: b"\0b".to_vec(),
+            datagrams: false,
+        }),
+        tlvs: vec![Tlv { kind, value }],
+    };
+    let payload = vec![b'x'; 100_000];
+    let (facts, rest) = accepted([header.write(), payload.clone()].concat(), 65_536)
+        .await
+        .unwrap();
+    assert_eq!(facts.peer, Address::Path("/run/a".into()));
+    assert_eq!(facts.local, Address::Abstract(b"b".to_vec()));
+    assert!(rest == payload);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_header_is_an_expectation_that_failed() {
+    let endless = [&b"PROXY "[..], &[b'x'; 1000]].concat();
+    for (sent, why) in [
+        (
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            "no valid PROXY header: it begins with something else",
+        ),
+        (
+            &endless,
+            "no valid PROXY header: its line does not end within 107 bytes",
+        ),
+        (b"", "the connection ended without a PROXY header"),
+        (&V1[..20], "the connection ended within its PROXY header"),
+    ] {
+        let error = accepted(sent.to_vec(), 50).await.unwrap_err();
+        assert_eq!(error.status(), Status::Expectation);
+        assert_eq!(error.why(), why);
+    }
+}
+
+/// No line end, and not too long yet: the caller's limit decides.
+#[tokio::test(start_paused = true)]
+async fn a_header_that_never_ends_is_waited_for_as_long_as_the_caller_likes() {
+    for begun in [&V1[..V1.len() - 1], b"", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"] {
+        let (stream, mut far) = pair(300);
+        far.write_all(begun).await.unwrap();
+        let limit = Duration::from_secs(10);
+        let proxy = layer(Version::V2);
+        assert!(timeout(limit, proxy.accept(stream)).await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_speaks_for_itself_first() {
+    for version in [Version::V1, Version::V2] {
+        let (stream, mut far) = pair(300);
+        let mut stream = layer(version).connect(stream).await.unwrap();
+        stream.write_all(b"payload").await.unwrap();
+        drop(stream);
+        let mut sent = Vec::new();
+        far.read_to_end(&mut sent).await.unwrap();
+        let (header, length) = header::read(&sent).unwrap().unwrap();
+        assert_eq!(header, Header::local(version));
+        assert_eq!(&sent[length..], b"payload");
+    }
+}
