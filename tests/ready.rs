@@ -283,3 +283,16 @@ fn a_full_disk_is_said_once_and_serving_goes_on() {
     assert_eq!(warnings.count(), 1, "{}", outcome.stderr);
     assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
 }
+
+#[test]
+fn a_failure_is_in_the_log_file_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let outcome = netkit(["serve", "echo", "tcp:0:192.0.2.1", "--log-file"])
+        .arg(&log)
+        .run()
+        .status(7);
+    let failure = outcome.failed_in_one_line().stderr;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.ends_with(&failure), "{text}");
+}

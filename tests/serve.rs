@@ -730,3 +730,98 @@ fn hexdump_shows_both_directions() {
         );
     }
 }
+
+#[test]
+fn quiet_is_silent() {
+    let directory = tempfile::tempdir().unwrap();
+    let ready = directory.path().join("ready");
+    let server = netkit(["-q", "serve", "echo", "tcp:0:127.0.0.1", "--ready-file"])
+        .arg(&ready)
+        .start();
+    let endpoint = crate::harness::file_when_there(&ready);
+    assert_eq!(ask(address(endpoint.trim_end()), b"x"), b"x");
+    server.stop().status(0).said("");
+}
+
+#[test]
+fn a_json_log_of_a_server_is_an_object_a_line() {
+    let server = netkit(["serve", "echo", "-vv", "--log-format", "json", "tcp:0:127.0.0.1"]).start();
+    let said = server.await_stderr("listening on ");
+    let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let endpoint = line["message"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("listening on ")
+        .unwrap();
+    assert_eq!(ask(address(endpoint), b"x"), b"x");
+    let outcome = server.stop().status(0);
+    for line in outcome.stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    assert!(
+        outcome.stderr.contains(r#"received b\"x\""#),
+        "{}",
+        outcome.stderr
+    );
+}
+
+// Ports and families
+
+#[test]
+fn a_port_is_free_again_after_a_stop() {
+    // The server closes first, so that its side of the connection lingers in TIME_WAIT.
+    let server = serve(["qotd", "tcp:0:127.0.0.1"]);
+    let address = server.address();
+    assert!(!ask(address, b"").is_empty());
+    server.stop().status(0);
+    let endpoint = format!("tcp:{}:127.0.0.1", address.port());
+    let again = serve(["echo", &endpoint]);
+    assert_eq!(ask(again.address(), b"again"), b"again");
+    again.stop().status(0);
+}
+
+#[test]
+fn tcp6_takes_ipv4_clients_unless_told_otherwise() {
+    let both = serve(["echo", "tcp6:0"]);
+    let port = both.address().port();
+    for host in ["127.0.0.1", "[::1]"] {
+        assert_eq!(
+            ask(format!("{host}:{port}").parse().unwrap(), b"x"),
+            b"x",
+            "{host}"
+        );
+    }
+    let alone = serve(["echo", "tcp6:0:v6only=yes"]);
+    assert_eq!(ask(alone.address(), b"x"), b"x");
+    await_refusal(format!("127.0.0.1:{}", alone.address().port()).parse().unwrap());
+}
+
+#[test]
+fn standard_input_and_output_are_an_endpoint() {
+    let server = netkit(["serve", "echo", "stdio"]).input("piped through").start();
+    server.wait().status(0).wrote("piped through");
+}
+
+#[test]
+fn small_services_are_not_answered() {
+    // An address of the loopback network that nobody else uses has all its ports free.
+    let echo = serve(["echo", "udp:0"]);
+    let port = address(&echo.endpoint()).port();
+    for small in [7, 13, 17, 19, 37] {
+        let Ok(socket) = std::net::UdpSocket::bind(("127.94.7.19", small)) else {
+            eprintln!("skipped: not allowed to bind port {small}");
+            return;
+        };
+        socket
+            .send_to(b"to and fro for ever", ("127.94.7.1", port))
+            .unwrap();
+        socket.set_read_timeout(Some(A_MOMENT)).unwrap();
+        let error = undisturbed(|| socket.recv(&mut [0; 100])).expect_err("an answer would never end");
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    let other = std::net::UdpSocket::bind("127.94.7.19:0").unwrap();
+    other.set_read_timeout(Some(PATIENCE)).unwrap();
+    other.send_to(b"once", ("127.94.7.1", port)).unwrap();
+    assert_eq!(undisturbed(|| other.recv(&mut [0; 100])).unwrap(), 4);
+}

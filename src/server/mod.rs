@@ -285,12 +285,14 @@ impl Server {
         }
     }
 
-    async fn converse(&self, mut stream: Stream, noted: Option<Noted>) {
+    async fn converse(&self, mut stream: Stream, mut noted: Option<Noted>) {
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
             taps.push(Box::new(Hexdump::stderr()));
         }
-        if let Some(noted) = &noted {
+        if let Some(noted) = &mut noted {
+            // A layer may have learnt who it is that speaks.
+            noted.peer = stream.facts().peer.to_string();
             taps.push(Box::new(noted.count.clone()));
             if enabled!(Level::TRACE) {
                 taps.push(Box::new(Log::of(stream.facts().peer.to_string())));

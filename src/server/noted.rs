@@ -14,7 +14,8 @@ use crate::units::duration_text;
 
 /// A connection that is worth a line when it comes and one when it goes.
 pub(super) struct Noted {
-    peer: String,
+    /// Who speaks at the other end.
+    pub(super) peer: String,
     since: Instant,
     /// The tap that counts for the last line.
     pub(super) count: Count,
