@@ -4,6 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// A longer wait than anybody's; it keeps an instant plus a duration within what the clock can say.
+pub const WAIT_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 /// Why a text is no quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitError {

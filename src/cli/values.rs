@@ -7,17 +7,20 @@ use netkit::{escape, units};
 
 /// A length of time: `250ms`, `5s`, `2m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = units::duration(text).map_err(|error| error.to_string())?;
+    let duration = duration_or_zero(text)?;
     if duration.is_zero() {
-        Err("a time limit must be longer than 0".into())
-    } else {
-        Ok(duration)
+        return Err("a time limit must be longer than 0".into());
     }
+    Ok(duration)
 }
 
 /// A length of time that may be none at all.
 pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    units::duration(text).map_err(|error| error.to_string())
+    let duration = units::duration(text).map_err(|error| error.to_string())?;
+    if duration > units::WAIT_MAX {
+        return Err(units::UnitError::OutOfRange.to_string());
+    }
+    Ok(duration)
 }
 
 /// Text with `\r`, `\n`, `\t` and `\xHH` in it.

@@ -17,6 +17,7 @@ use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::process::log::Log;
 use netkit::process::runtime;
+use netkit::server::shortage::{self, Next, Shortage};
 use netkit::server::stop::{Stop, stop};
 use netkit::transport::datagrams::Flows;
 use netkit::transport::reading::ServerEndpoint;
@@ -100,7 +101,7 @@ impl Listen {
                 return Ok(Status::Done);
             };
             let accepted = tokio::select! {
-                accepted = next(listener.as_mut(), self.handshake.handshake_timeout) => accepted?,
+                accepted = next(listener.as_mut(), endpoint.text(), self.handshake.handshake_timeout) => accepted?,
                 () = stop.told() => return Ok(Status::Done),
             };
             let Some(connection) = accepted else {
@@ -171,10 +172,18 @@ fn accept(listener: Listener) -> Box<dyn Accept> {
 }
 
 /// The next connection that could be established.
-async fn next(listener: &mut dyn Accept, limit: Duration) -> Result<Option<Connection>> {
+async fn next(listener: &mut dyn Accept, endpoint: &str, limit: Duration) -> Result<Option<Connection>> {
+    let mut shortage = Shortage::default();
     loop {
-        let Some(incoming) = poll_fn(|cx| listener.poll_accept(cx)).await.map_err(failed)? else {
-            return Ok(None);
+        let incoming = match poll_fn(|cx| listener.poll_accept(cx)).await {
+            Ok(Some(incoming)) => incoming,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                if shortage.judge(endpoint, error).map_err(failed)? == Next::Rest {
+                    tokio::time::sleep(shortage::PAUSE).await;
+                }
+                continue;
+            }
         };
         match incoming.stage {
             Stage::Established(connection) => return Ok(Some(connection)),

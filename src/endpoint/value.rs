@@ -9,8 +9,6 @@ use super::{Kind, nearest};
 use crate::diagnostic::{listed, quoted};
 use crate::units::{self, UnitError};
 
-/// A longer wait than anybody's; it keeps an instant plus a duration within what the clock can say.
-const WAIT_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// RFC 1035, section 2.3.4.
 const LABEL_MAX: usize = 63;
 /// RFC 1035, section 2.3.4, as text and without the final dot.
@@ -120,7 +118,7 @@ fn duration(what: &str, text: &str, zero_ok: bool) -> Result<Duration, Fault> {
             Kind::TimeoutOutOfRange,
             format!("{what} leaves no time at all"),
         )),
-        Ok(duration) if duration <= WAIT_MAX => Ok(duration),
+        Ok(duration) if duration <= units::WAIT_MAX => Ok(duration),
         Ok(_) | Err(UnitError::OutOfRange) => Err(Fault::new(
             Kind::TimeoutOutOfRange,
             format!("{what} is out of range"),

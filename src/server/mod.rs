@@ -2,33 +2,34 @@
 //! Absent: what is said, and what the endpoints are made of.
 
 pub mod ready;
+pub mod shortage;
 pub mod stop;
 
 mod datagrams;
 mod noted;
 mod open;
-mod shortage;
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tracing::{Level, debug, enabled, warn};
+use tracing::{Level, debug, enabled, error, warn};
 
 use self::noted::Noted;
 use self::open::{Guard, Open};
-use self::shortage::{Shortage, is_of_the_connection};
+use self::shortage::{Next, Shortage};
 use self::stop::Stop;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::{Tap, tapped_stream};
 use crate::connection::{BoxFuture, Connection, Stream};
 use crate::diagnostic::counted;
-use crate::error::Result;
+use crate::error::{Result, reason};
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
@@ -75,6 +76,8 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// `once`: the one connection was had.
     had_one: AtomicBool,
+    /// That connections were closed at the end of the grace period was said.
+    said_closing: AtomicBool,
 }
 
 impl Server {
@@ -90,6 +93,7 @@ impl Server {
             open: Arc::default(),
             permits,
             had_one: AtomicBool::new(false),
+            said_closing: AtomicBool::new(false),
         }))
     }
 
@@ -99,7 +103,7 @@ impl Server {
     /// `bound` is dropped as soon as nothing more is accepted, which gives the addresses back.
     ///
     /// # Errors
-    /// What the system says when an endpoint can't be listened on.
+    /// What the system says when an endpoint can't be listened on, or no longer can.
     pub async fn run(&self, bound: Vec<Arc<dyn Bound>>, mut stop: Stop) -> io::Result<()> {
         let mut accepting = JoinSet::new();
         for endpoint in &bound {
@@ -115,34 +119,46 @@ impl Server {
                     accepting.spawn(async move {
                         datagrams::serve(socket, respond, once, hexdump).await;
                         server.0.had_one.store(once, Relaxed);
+                        Ok(())
                     });
                 }
             }
         }
-        let told = tokio::select! {
-            () = stop.told() => true,
-            () = self.all_accepted(&mut accepting) => false,
+        let accepted = tokio::select! {
+            () = stop.told() => None,
+            accepted = self.all_accepted(&mut accepting) => Some(accepted),
         };
         drop(accepting);
         drop(bound);
-        if told {
-            self.drain(&mut stop).await;
-        } else {
-            tokio::select! {
-                () = self.0.open.none_left() => {}
-                () = stop.told() => self.drain(&mut stop).await,
+        match accepted {
+            None => {
+                self.drain(&mut stop).await;
+                Ok(())
+            }
+            Some(accepted) => {
+                tokio::select! {
+                    () = self.0.open.none_left() => {}
+                    () = stop.told() => self.drain(&mut stop).await,
+                }
+                accepted
             }
         }
-        Ok(())
     }
 
-    /// Waits until every listener has ended, or, with `once`, until one of them has had its connection.
-    async fn all_accepted(&self, accepting: &mut JoinSet<()>) {
-        while accepting.join_next().await.is_some() {
+    /// Waits until every listener has ended, or, with `once`, until one of them has had its connection. A listener that
+    /// failed is the result, but the others are served to their end.
+    async fn all_accepted(&self, accepting: &mut JoinSet<io::Result<()>>) -> io::Result<()> {
+        let mut result = Ok(());
+        while let Some(ended) = accepting.join_next().await {
+            // A task that panicked has said so.
+            if let Ok(Err(error)) = ended {
+                result = Err(error);
+            }
             if self.0.limits.once && self.0.had_one.load(Relaxed) {
-                return;
+                break;
             }
         }
+        result
     }
 
     async fn drain(&self, stop: &mut Stop) {
@@ -157,43 +173,66 @@ impl Server {
         tokio::select! {
             () = self.0.open.none_left() => {}
             () = tokio::time::sleep(self.0.limits.grace) => {
-                let left = counted(self.0.open.count(), "connection");
-                warn!("closed {left} still open when the grace period ended");
+                // Each worker comes here; one says it.
+                if !self.0.said_closing.swap(true, Relaxed) {
+                    let left = counted(self.0.open.count(), "connection");
+                    warn!("closed {left} still open when the grace period ended");
+                }
             }
             () = stop.now() => {}
         }
     }
 
-    async fn accept_all(self, mut listener: Box<dyn Accept>, endpoint: String) {
+    async fn accept_all(self, mut listener: Box<dyn Accept>, endpoint: String) -> io::Result<()> {
         let mut shortage = Shortage::default();
         loop {
-            let permit = match &self.0.permits {
-                // The semaphore is never closed.
-                Some(permits) => permits.clone().acquire_owned().await.ok(),
-                None => None,
-            };
-            match poll_fn(|cx| listener.poll_accept(cx)).await {
+            let (accepted, permit) = self.accept(&mut *listener).await;
+            match accepted {
                 Ok(Some(incoming)) => {
                     if self.0.limits.once {
                         if self.serve_once(incoming, &endpoint).await {
-                            return;
+                            return Ok(());
                         }
                     } else {
                         self.serve(incoming, permit, &endpoint);
                     }
                 }
-                Ok(None) => return,
-                Err(error) if is_of_the_connection(&error) => {
-                    debug!("a client on {endpoint} left before it was accepted")
-                }
+                Ok(None) => return Ok(()),
                 Err(error) => {
-                    shortage.met(&endpoint, &error);
-                    tokio::select! {
-                        () = self.0.open.one_left() => {}
-                        () = tokio::time::sleep(shortage::PAUSE) => {}
+                    let judged = shortage.judge(&endpoint, error);
+                    match judged.inspect_err(|error| {
+                        error!("no more connections on {endpoint}: {}", reason(error));
+                    })? {
+                        Next::Again => {}
+                        Next::Rest => tokio::select! {
+                            () = self.0.open.one_left() => {}
+                            () = tokio::time::sleep(shortage::PAUSE) => {}
+                        },
                     }
                 }
             }
+        }
+    }
+
+    /// The next connection, once there is room for one. A place is held only while it is asked for, so that a listener
+    /// to which nobody comes keeps none from the others.
+    async fn accept(
+        &self,
+        listener: &mut dyn Accept,
+    ) -> (io::Result<Option<Incoming>>, Option<OwnedSemaphorePermit>) {
+        let Some(permits) = &self.0.permits else {
+            return (poll_fn(|cx| listener.poll_accept(cx)).await, None);
+        };
+        loop {
+            let accepted = poll_fn(|cx| match Arc::clone(permits).try_acquire_owned() {
+                Err(_full) => Poll::Ready(None),
+                Ok(permit) => listener.poll_accept(cx).map(|accepted| Some((accepted, permit))),
+            });
+            if let Some((accepted, permit)) = accepted.await {
+                return (accepted, Some(permit));
+            }
+            // The semaphore is never closed.
+            let _ = permits.acquire().await;
         }
     }
 

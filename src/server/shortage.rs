@@ -1,40 +1,67 @@
-//! Accepting when the system has run out of something, and telling whose fault a failed accept is.
+//! What a failed accept means: a client that left, a system that has run out of something, or the end of a listener.
 //! Absent: accepting.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use rustix::io::Errno;
+use tracing::{debug, warn};
 
 use crate::error::reason;
 
-/// How long the accept loop rests when descriptors or memory run out, unless a connection ends before.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
+/// How long an accept loop rests when descriptors or memory run out, unless a connection ends before.
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often it is worth a line that clients have to wait.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// Says that clients have to wait because the system has run out of something; not on every attempt, as a server at
-/// its limit gets there again with each connection that ends.
-#[derive(Default)]
-pub(super) struct Shortage {
+/// What to do after a failed accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Accept again: the failure was that of one connection.
+    Again,
+    /// Accept again after [`PAUSE`], or when a connection has ended.
+    Rest,
+}
+
+/// Judges failed accepts of one listener.
+#[derive(Debug, Default)]
+pub struct Shortage {
     said: Option<Instant>,
 }
 
 impl Shortage {
-    pub(super) fn met(&mut self, endpoint: &str, error: &io::Error) {
+    /// What to do after `error`. That clients have to wait is said, but not on every attempt: a server at its limit gets
+    /// there again with each connection that ends.
+    ///
+    /// # Errors
+    /// The error itself, where no further connection will come.
+    pub fn judge(&mut self, endpoint: &str, error: io::Error) -> io::Result<Next> {
+        if is_of_the_connection(&error) {
+            debug!("a client on {endpoint} left before it was accepted");
+            return Ok(Next::Again);
+        }
+        if !is_shortage(&error) {
+            return Err(error);
+        }
         if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
             self.said = Some(Instant::now());
             warn!(
                 "cannot accept on {endpoint}: {}; clients wait until connections end",
-                reason(error)
+                reason(&error)
             );
         }
+        Ok(Next::Rest)
     }
 }
 
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
+}
+
 /// Errors that accept(2) passes on from a connection that failed before it was accepted; the socket is well.
-pub(super) fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
@@ -48,4 +75,18 @@ pub(super) fn is_of_the_connection(error: &io::Error) -> bool {
             | Kind::TimedOut
             | Kind::PermissionDenied
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_means_one_of_three_things() {
+        let mut shortage = Shortage::default();
+        let mut judge = |errno: Errno| shortage.judge("tcp:1", io::Error::from(errno)).ok();
+        assert_eq!(judge(Errno::CONNABORTED), Some(Next::Again));
+        assert_eq!(judge(Errno::MFILE), Some(Next::Rest));
+        assert_eq!(judge(Errno::INVAL), None);
+    }
 }
