@@ -223,16 +223,23 @@ impl Server {
         let Some(permits) = &self.0.permits else {
             return (poll_fn(|cx| listener.poll_accept(cx)).await, None);
         };
+        let mut held = None;
         loop {
-            let accepted = poll_fn(|cx| match Arc::clone(permits).try_acquire_owned() {
-                Err(_full) => Poll::Ready(None),
-                Ok(permit) => listener.poll_accept(cx).map(|accepted| Some((accepted, permit))),
+            let accepted = poll_fn(|cx| {
+                let permit = held
+                    .take()
+                    .or_else(|| Arc::clone(permits).try_acquire_owned().ok());
+                match permit {
+                    None => Poll::Ready(None),
+                    Some(permit) => listener.poll_accept(cx).map(|accepted| Some((accepted, permit))),
+                }
             });
             if let Some((accepted, permit)) = accepted.await {
                 return (accepted, Some(permit));
             }
-            // The semaphore is never closed.
-            let _ = permits.acquire().await;
+            // What was waited for is asked with: given back at once, it would go to the next in line, whose own would
+            // come back here, and so for ever. The semaphore is never closed.
+            held = Arc::clone(permits).acquire_owned().await.ok();
         }
     }
 
