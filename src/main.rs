@@ -28,7 +28,15 @@ fn main() -> ExitCode {
             let status = error.status();
             // Where the log is a file, the failure stands there too; as JSON, on standard error as well.
             if json && error_enabled() {
-                tracing::error!(target: ready::TARGET, status = status.code(), help = error.help_text(), "{error}");
+                tracing::error!(
+                    target: ready::TARGET,
+                    status = status.code(),
+                    what = error.what(),
+                    why = error.why(),
+                    picture = error.picture_text(),
+                    help = error.help_text(),
+                    "{error}"
+                );
             } else {
                 tracing::error!(target: log::FILE_ONLY, "{error}");
                 report(&error, colour);

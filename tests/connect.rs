@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::harness::peer::{
     accept, deaf, hash, listener, noise, read, read_all, refusing, reset, undisturbed,
 };
-use crate::harness::{A_MOMENT, PATIENCE, connect, contains, file_of, netkit_after, serve};
+use crate::harness::{A_MOMENT, PATIENCE, connect, contains, file_of, file_when_there, netkit_after, serve};
 
 // Both directions
 
@@ -632,4 +632,31 @@ fn an_idle_client_uses_no_processor_time() {
         server.cpu() - server_before <= Duration::from_millis(20),
         "the server spins"
     );
+}
+
+#[test]
+fn a_wait_beyond_any_clock_is_a_usage_error() {
+    for flag in ["--timeout", "--idle-timeout", "--half-close-timeout"] {
+        connect(["udp:127.0.0.1:9", flag, "18446744073709551615s"])
+            .run()
+            .status(2);
+    }
+}
+
+#[test]
+fn hangup_reopens_the_log_file_and_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let server = serve(["echo", "tcp:0:127.0.0.1"]);
+    let mut client = connect(["-vv", "--log-file"])
+        .arg(&log)
+        .arg(server.endpoint())
+        .start();
+    client.write(b"one");
+    client.await_stdout("one");
+    std::fs::rename(&log, directory.path().join("log.1")).unwrap();
+    client.signal(Signal::HUP);
+    file_when_there(&log);
+    client.end_input();
+    client.wait().status(0);
 }

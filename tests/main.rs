@@ -18,6 +18,7 @@ mod floors;
 mod generated;
 mod interop;
 mod listen;
+mod proxy;
 mod readme;
 mod ready;
 mod serve;

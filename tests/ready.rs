@@ -41,7 +41,7 @@ fn the_ready_file_appears_whole_with_every_endpoint() {
 }
 
 #[test]
-fn an_old_ready_file_is_no_answer() {
+fn a_start_that_fails_leaves_the_ready_file_of_a_server_that_runs() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ready");
     std::fs::write(&path, "tcp:127.0.0.1:1\n").unwrap();
@@ -49,10 +49,12 @@ fn an_old_ready_file_is_no_answer() {
         .arg(&path)
         .run()
         .status(7);
-    assert!(
-        !path.exists(),
-        "the file of an earlier run still says that all is bound"
-    );
+    let names: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["ready"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "tcp:127.0.0.1:1\n");
 }
 
 #[test]
@@ -106,13 +108,27 @@ fn the_ready_descriptor_gets_the_lines_and_is_closed() {
 
 #[test]
 fn a_ready_descriptor_that_is_not_open_is_a_usage_error() {
-    for number in ["9", "1"] {
+    for number in ["9", "0"] {
         netkit(["serve", "echo", "tcp:0:127.0.0.1", "--ready-fd", number])
             .run()
             .status(2)
             .failed_in_one_line()
             .mentions(&format!("could not use descriptor {number} for --ready-fd"));
     }
+}
+
+#[test]
+fn standard_output_can_be_the_ready_descriptor() {
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--ready-fd", "1"]).start();
+    let told = server.endpoints(1);
+    let outcome = server.stop();
+    assert_eq!(outcome.stdout, format!("{}\n", told[0]).as_bytes());
+    outcome.status(0);
+    netkit(["listen", "tcp:0:127.0.0.1", "--ready-fd", "1"])
+        .run()
+        .status(2)
+        .failed_in_one_line()
+        .mentions("standard output carries payload");
 }
 
 /// What a service manager hears.

@@ -494,6 +494,22 @@ fn the_limit_holds_over_all_endpoints_and_workers() {
 }
 
 #[test]
+fn a_listener_to_which_nobody_comes_keeps_no_place() {
+    let server = serve([
+        "echo",
+        "--max-connections",
+        "1",
+        "tcp:0:127.0.0.1",
+        "tcp:0:127.0.0.1",
+    ]);
+    // The last one first: it is the first loop that would have taken the only place.
+    for endpoint in server.endpoints(2).iter().rev() {
+        let mut client = dial(address(endpoint));
+        assert_echo(&mut client, b"x");
+    }
+}
+
+#[test]
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let server = serve(["echo", "--idle-timeout", "300ms", "tcp:0:127.0.0.1"]);
     let idle = dial(server.address());
@@ -824,4 +840,17 @@ fn small_services_are_not_answered() {
     other.set_read_timeout(Some(PATIENCE)).unwrap();
     other.send_to(b"once", ("127.94.7.1", port)).unwrap();
     assert_eq!(undisturbed(|| other.recv(&mut [0; 100])).unwrap(), 4);
+}
+
+#[test]
+fn a_second_server_on_a_socket_is_no_client_of_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("unix:{}", directory.path().join("s").display());
+    let first = netkit(["serve", "echo", "--once", &endpoint]).start();
+    let told = first.endpoints(1);
+    netkit(["serve", "echo", &endpoint]).run().status(7);
+    let outcome = netkit(["connect", "--send", "still there", "--no-stdin", &told[0]]).run();
+    assert_eq!(outcome.stdout, b"still there");
+    outcome.status(0);
+    first.wait().status(0);
 }

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 
-use netkit::endpoint::{Args, Default, Param, Role, Spec};
+use netkit::endpoint::{Args, Default, Kind, Param, Role, Spec};
 use netkit::error::Status;
+use netkit::layer::{WRAPPERS, Wrapper, WrapperRole};
 use netkit::protocol::PROTOCOLS;
 use netkit::transport::reading::{ClientEndpoint, Reading, ServerEndpoint};
 use netkit::transport::{TRANSPORTS, Transport};
@@ -169,6 +170,74 @@ fn explain_knows_every_example() {
                 text.contains(&format!("{role} endpoint {}", transport.name)),
                 "{example}:\n{text}"
             );
+        }
+    }
+}
+
+/// Every role of every wrapper.
+fn wrappers() -> impl Iterator<Item = (&'static Wrapper, Role, &'static WrapperRole)> {
+    let roles = |wrapper: &'static Wrapper| {
+        let there = move |role| Some((wrapper, role, wrapper.role(role)?));
+        Role::ALL.into_iter().filter_map(there)
+    };
+    WRAPPERS.iter().flat_map(move |wrapper| roles(wrapper))
+}
+
+#[test]
+fn wrappers_keep_the_rules_of_types() {
+    let types = TRANSPORTS.iter().map(|transport| transport.name);
+    let mut names: HashSet<_> = types.collect();
+    for wrapper in WRAPPERS {
+        let name = wrapper.name;
+        assert!(names.insert(name), "{name} twice");
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
+        assert!(is_a_sentence_part(wrapper.summary), "{name}: {}", wrapper.summary);
+        assert!(
+            wrappers().any(|(other, _, _)| other.name == name),
+            "{name} has no role"
+        );
+    }
+    for (wrapper, role, its) in wrappers() {
+        for param in its.params {
+            let place = format!("{} of the {role} {}", param.name, wrapper.name);
+            assert!(is_a_sentence_part(param.doc), "{place}: {}", param.doc);
+            // What has no name belongs to the endpoint behind it.
+            assert!(!param.positional, "{place}: by position");
+        }
+        assert!(
+            !its.examples.is_empty(),
+            "the {role} {} has no example",
+            wrapper.name
+        );
+        for example in its.examples {
+            let reading = Reading::parse(OsStr::new(example), role);
+            let reading = reading.unwrap_or_else(|refused| panic!("{role} {example}: {refused:#}"));
+            assert_eq!(reading.layers[0].name, wrapper.name, "{example}");
+            assert_eq!(reading.layers[0].fields.len(), its.params.len(), "{example}");
+            let again = Reading::parse(OsStr::new(&reading.canonical), role).unwrap();
+            assert_eq!(again, reading, "{example}");
+        }
+    }
+}
+
+#[test]
+fn wrappers_stand_in_front_of_every_stream_and_are_refused_before_datagrams() {
+    for (wrapper, role, its) in wrappers() {
+        if its.params.iter().any(Param::is_required) {
+            continue;
+        }
+        for (transport, _, _, examples) in roles().filter(|(_, its_role, _, _)| *its_role == role) {
+            for example in examples {
+                let text = format!("{}:{example}", wrapper.name);
+                let reading = Reading::parse(OsStr::new(&text), role);
+                if transport.name.starts_with("udp") {
+                    assert_eq!(reading.unwrap_err().kind, Kind::Unsupported, "{text}");
+                    continue;
+                }
+                let reading = reading.unwrap_or_else(|refused| panic!("{role} {text}: {refused:#}"));
+                let names: Vec<_> = reading.layers.iter().map(|layer| layer.name).collect();
+                assert_eq!(names, [wrapper.name, transport.name]);
+            }
         }
     }
 }

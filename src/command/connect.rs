@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::talk::{Console, Terms, within};
 use crate::cli::options::TalkOptions;
@@ -12,6 +12,7 @@ use crate::cli::{complete, help};
 use netkit::connection::Connection;
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
+use netkit::process::log::Log;
 use netkit::process::{runtime, signals};
 use netkit::transport::reading::ClientEndpoint;
 
@@ -51,7 +52,7 @@ pub(crate) struct Connect {
 
 impl Connect {
     /// Talks until the peer has ended.
-    pub(super) fn run(self) -> Result<Status> {
+    pub(super) fn run(self, log: &Log) -> Result<Status> {
         let endpoint = ClientEndpoint::parse(&self.endpoint)?;
         if endpoint.type_name() == "stdio" {
             let why = "standard input and output are our own end of the wire already";
@@ -62,6 +63,8 @@ impl Connect {
             tokio::select! {
                 biased;
                 () = signals::interrupted() => Ok(Status::Interrupted),
+                // Without a file the signal keeps its meaning: the terminal is gone.
+                never = signals::on_hangup(|| reopen(log)), if log.has_file() => match never {},
                 done = within(self.talk.timeout, endpoint.text(), self.talk(&endpoint)) => done,
             }
         });
@@ -87,5 +90,11 @@ impl Connect {
                     .await
             }
         }
+    }
+}
+
+fn reopen(log: &Log) {
+    if let Err(error) = log.reopen() {
+        warn!("{error}");
     }
 }

@@ -4,15 +4,15 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::cli::options::ReadyOptions;
-use netkit::error::{Error, Result, Status};
+use netkit::error::{Error, Result, Status, reason};
 use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::signals::{Signal, Signals};
-use netkit::server::ready::Ready;
+use netkit::server::ready::{Descriptor, Earlier, Ready};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
 use netkit::transport::reading::ServerEndpoint;
@@ -33,25 +33,35 @@ pub(super) fn bind(endpoints: &[ServerEndpoint]) -> Result<Vec<Arc<dyn Bound>>> 
         .collect()
 }
 
-/// Whom the options ask to be told.
-pub(super) fn ready(options: &ReadyOptions) -> Result<Ready> {
+/// Whom the options ask to be told. `output_is_taken`: standard output carries payload.
+pub(super) fn ready(options: &ReadyOptions, output_is_taken: bool) -> Result<(Ready, Earlier)> {
+    let refused = |number: u32, why: String| {
+        Error::new(Status::Usage, why).on(format!("could not use descriptor {number} for --ready-fd"))
+    };
     let descriptor = match options.ready_fd {
         None => None,
-        Some(number) => Some(kernel::adopt(number as i32).map_err(|error| {
-            Error::io(Status::Usage, &error).on(format!("could not use descriptor {number} for --ready-fd"))
-        })?),
+        Some(1) if output_is_taken => return Err(refused(1, "standard output carries payload".into())),
+        Some(1) => Some(Descriptor::Output),
+        Some(2) => Some(Descriptor::Error),
+        Some(number) => {
+            let own = kernel::adopt(i32::try_from(number).unwrap_or(i32::MAX));
+            Some(Descriptor::Own(
+                own.map_err(|error| refused(number, reason(&error)))?,
+            ))
+        }
     };
     let ready = Ready {
         file: options.ready_file.clone(),
         descriptor,
     };
-    ready.withdraw();
-    Ok(ready)
+    let earlier = ready.withdraw();
+    Ok((ready, earlier))
 }
 
 /// Tells everyone that all is bound.
-pub(super) fn tell(ready: Ready, bound: &[Arc<dyn Bound>]) -> Result<()> {
+pub(super) fn tell((ready, earlier): (Ready, Earlier), bound: &[Arc<dyn Bound>]) -> Result<()> {
     let endpoints: Vec<String> = bound.iter().map(|bound| bound.endpoint()).collect();
+    earlier.forget();
     ready.tell(&endpoints)?;
     notify::ready();
     Ok(())
@@ -69,7 +79,8 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log) {
             Signal::Hangup => {
                 notify::reloading();
                 match log.reopen() {
-                    Ok(()) => info!("reopened the log"),
+                    Ok(true) => debug!("reopened the log"),
+                    Ok(false) => {}
                     Err(error) => warn!("{error}"),
                 }
                 notify::ready();

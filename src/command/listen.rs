@@ -69,7 +69,7 @@ impl Listen {
             let why = "standard input and output are our own end of the wire already";
             return Err(Error::new(Status::Usage, why).on("could not listen on stdio"));
         }
-        let ready = host::ready(&self.ready)?;
+        let ready = host::ready(&self.ready, true)?;
         let bound = host::bind(std::slice::from_ref(&endpoint))?;
         let runtime = runtime::current_thread()?;
         let (lever, stop) = stop();
@@ -137,11 +137,11 @@ impl Listen {
         connection: Connection,
         endpoint: &ServerEndpoint,
     ) -> Result<Status> {
-        debug!(
-            "accepted {} on {}",
-            connection.facts().peer,
-            connection.facts().local
-        );
+        let facts = connection.facts();
+        match &facts.via {
+            Some(via) => debug!("accepted {} on {} through {via}", facts.peer, facts.local),
+            None => debug!("accepted {} on {}", facts.peer, facts.local),
+        }
         let terms = Terms::of(&self.talk, endpoint.text());
         match connection {
             Connection::Stream(stream) => console.converse(stream, &terms).await,

@@ -52,10 +52,7 @@ pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
     match cli.verb {
         Verb::Serve(serve) => serve.run(&start_log(cli.log, colour)?),
         Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
-        Verb::Connect(connect) => {
-            start_log(cli.log, colour)?;
-            connect.run()
-        }
+        Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?),
         Verb::Explain(explain) => explain.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),

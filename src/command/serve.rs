@@ -80,7 +80,8 @@ impl Serve {
             );
         }
         resources::raise_descriptors();
-        let ready = host::ready(&self.ready)?;
+        let output_is_taken = endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
+        let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
         let server = Server::new(service, self.limits());
         let (lever, stop) = stop();

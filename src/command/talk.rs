@@ -9,7 +9,7 @@ use tracing::{Level, debug, enabled};
 
 use crate::cli::options::TalkOptions;
 use netkit::connection::prefixed::Prefixed;
-use netkit::connection::tap::count::Count;
+use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::tap::hexdump::Hexdump;
 use netkit::connection::tap::log::Log;
 use netkit::connection::tap::{Tap, tapped};
@@ -125,6 +125,7 @@ impl Console {
     fn prepare(&self, peer: Connection, terms: &Terms<'_>) -> (Connection, Watch) {
         let options = terms.options;
         let watch = Watch {
+            size: self.size,
             bar: self.wants_bar(options).then(|| Progress::new(self.size)),
             count: Count::default(),
         };
@@ -156,12 +157,19 @@ impl Console {
 /// What is shown, and counted, while a conversation runs.
 struct Watch {
     bar: Option<Progress>,
+    /// Bytes of the file that is sent, if it is one.
+    size: Option<u64>,
     count: Count,
 }
 
 impl Watch {
     async fn over<T>(self, talk: impl Future<Output = T>) -> T {
-        let counts = self.count.0;
+        let (counts, size) = (self.count.0, self.size);
+        // Of a file it is known how much there is to send; otherwise both directions are progress.
+        let gone = |counts: &Counts| match size {
+            Some(_) => counts.sent(),
+            None => counts.sent() + counts.received(),
+        };
         let done = match self.bar {
             None => talk.await,
             Some(bar) => {
@@ -170,10 +178,10 @@ impl Watch {
                 let done = loop {
                     tokio::select! {
                         done = &mut talk => break done,
-                        _ = ticks.tick() => bar.at(counts.sent().max(counts.received())),
+                        _ = ticks.tick() => bar.at(gone(&counts)),
                     }
                 };
-                bar.at(counts.sent().max(counts.received()));
+                bar.at(gone(&counts));
                 bar.finish();
                 done
             }

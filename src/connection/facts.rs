@@ -4,7 +4,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
+
+use super::proxied::Proxied;
 
 /// One end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +70,8 @@ pub struct Facts {
     pub peer: Address,
     /// The proxy in between, where one told us who speaks.
     pub via: Option<Address>,
+    /// What the proxy says of the client besides its address.
+    pub proxied: Option<Arc<Proxied>>,
     /// When it was accepted or connected.
     pub since: Instant,
 }
@@ -79,6 +84,7 @@ impl Facts {
             local,
             peer,
             via: None,
+            proxied: None,
             since: Instant::now(),
         }
     }

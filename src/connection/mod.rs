@@ -6,12 +6,14 @@ use std::pin::Pin;
 pub mod datagram;
 pub mod facts;
 pub mod prefixed;
+pub mod proxied;
 pub mod pump;
 pub mod stream;
 pub mod tap;
 
 pub use datagram::Datagram;
 pub use facts::{Address, Facts};
+pub use proxied::Proxied;
 pub use stream::Stream;
 
 /// A boxed future that a task may own.

@@ -8,7 +8,7 @@ pub mod proxy;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::connection::{BoxFuture, Stream};
+use crate::connection::{BoxFuture, Facts, Stream};
 use crate::endpoint::{Args, Param, Refused, Role};
 use crate::error::Result;
 
@@ -53,8 +53,8 @@ pub struct WrapperRole {
 ///
 /// Neither function has a time limit of its own: the caller's holds.
 pub trait Layer: Send + Sync + fmt::Debug {
-    /// On a connection that we opened.
-    fn connect(&self, stream: Stream) -> BoxFuture<'_, Result<Stream>>;
+    /// On a connection that we opened; `client` is what is known of the connection on whose behalf, where there is one.
+    fn connect<'a>(&'a self, stream: Stream, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Stream>>;
 
     /// On a connection that was opened to us.
     fn accept(&self, stream: Stream) -> BoxFuture<'_, Result<Stream>>;

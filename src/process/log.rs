@@ -109,16 +109,21 @@ impl Log {
         Ok(Log(sink))
     }
 
-    /// Opens the file anew, after it was moved away.
+    /// Opens the file anew, after it was moved away; says whether there is one.
     ///
     /// # Errors
     /// Status 1; the old file stays in use.
-    pub fn reopen(&self) -> Result<()> {
-        if let Some(log) = &self.0.file {
-            let file = open(&log.path)?;
-            *log.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
-        }
-        Ok(())
+    pub fn reopen(&self) -> Result<bool> {
+        let Some(log) = &self.0.file else { return Ok(false) };
+        let file = open(&log.path)?;
+        *log.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
+        Ok(true)
+    }
+
+    /// Whether the log goes to a file.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.0.file.is_some()
     }
 }
 

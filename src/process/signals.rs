@@ -1,6 +1,7 @@
 //! The signals that a long run listens to.
 //! Absent: what they make it do.
 
+use std::convert::Infallible;
 use std::io;
 
 use tokio::signal::unix::{self, SignalKind};
@@ -56,4 +57,14 @@ pub async fn interrupted() {
         // The signal then ends the process as it does by default.
         Err(_) => std::future::pending().await,
     }
+}
+
+/// Calls `heed` on every SIGHUP, for as long as it is polled; where the signal cannot be listened to, never.
+pub async fn on_hangup(mut heed: impl FnMut()) -> Infallible {
+    if let Ok(mut signal) = unix::signal(SignalKind::hangup()) {
+        while signal.recv().await.is_some() {
+            heed();
+        }
+    }
+    std::future::pending().await
 }

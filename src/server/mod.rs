@@ -223,23 +223,24 @@ impl Server {
         let Some(permits) = &self.0.permits else {
             return (poll_fn(|cx| listener.poll_accept(cx)).await, None);
         };
-        let mut held = None;
+        let mut waited_for = None;
         loop {
             let accepted = poll_fn(|cx| {
-                let permit = held
+                // The place that was waited for is used before it is given back: two loops that only handed it to
+                // each other would never accept.
+                let place = waited_for
                     .take()
                     .or_else(|| Arc::clone(permits).try_acquire_owned().ok());
-                match permit {
+                match place {
                     None => Poll::Ready(None),
-                    Some(permit) => listener.poll_accept(cx).map(|accepted| Some((accepted, permit))),
+                    Some(place) => listener.poll_accept(cx).map(|accepted| Some((accepted, place))),
                 }
             });
-            if let Some((accepted, permit)) = accepted.await {
-                return (accepted, Some(permit));
+            if let Some((accepted, place)) = accepted.await {
+                return (accepted, Some(place));
             }
-            // What was waited for is asked with: given back at once, it would go to the next in line, whose own would
-            // come back here, and so for ever. The semaphore is never closed.
-            held = Arc::clone(permits).acquire_owned().await.ok();
+            // The semaphore is never closed.
+            waited_for = Arc::clone(permits).acquire_owned().await.ok();
         }
     }
 

@@ -62,7 +62,7 @@ impl Inherited {
 }
 
 impl Connector for Inherited {
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         let connection = self.adopt(Status::Connect).and_then(|descriptor| {
             connection(descriptor, self.0).map_err(|error| Error::io(Status::Connect, &error))
         });

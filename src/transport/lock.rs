@@ -74,6 +74,22 @@ fn no_lock(link: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
+/// Refuses a socket whose lock a living process holds.
+///
+/// # Errors
+/// `AddrInUse`; what [`owner`] says.
+pub(super) fn refuse_the_living(socket: &Path) -> io::Result<()> {
+    let link = path_of(socket);
+    match owner(&link)? {
+        Owner::Alive(number) => Err(held(number, &link)),
+        Owner::Nobody | Owner::Gone(_) => Ok(()),
+    }
+}
+
+fn held(number: i32, link: &Path) -> io::Error {
+    in_use(&format!("process {number} holds {}", link.display()))
+}
+
 impl Lock {
     /// Takes the lock of a socket in `directory`; one that a dead process left is taken over.
     ///
@@ -112,7 +128,7 @@ impl Lock {
                     };
                 }
                 Owner::Alive(number) => {
-                    return Err(in_use(&format!("process {number} holds {}", link.display())));
+                    return Err(held(number, &link));
                 }
             }
         }

@@ -24,7 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::connection::{Address, BoxFuture, Connection};
+use crate::connection::{Address, BoxFuture, Connection, Facts};
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 use crate::layer::Layer;
@@ -78,8 +78,9 @@ pub struct ServerRole {
 
 /// Opens connections; it may be asked again and again.
 pub trait Connector: Send + Sync + fmt::Debug {
-    /// Opens one connection, established to its last layer, within the endpoint's own time limit.
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>>;
+    /// Opens one connection, established to its last layer, within the endpoint's own time limit. `client` is what is
+    /// known of the connection on whose behalf, where there is one; a layer may tell the other end.
+    fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>>;
 
     /// Whether it opens datagrams rather than connections of bytes, as far as is known before.
     fn carries_datagrams(&self) -> bool {

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 
 use super::{Binder, Bound, Connector, TRANSPORTS, Transport, wrapped};
-use crate::connection::Connection;
+use crate::connection::{Connection, Facts};
 use crate::diagnostic::listed;
 use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, usage};
 use crate::error::Result;
@@ -46,13 +46,21 @@ impl ClientEndpoint {
         self.type_name
     }
 
-    /// Opens a connection, established to its last layer.
+    /// Opens a connection of our own, established to its last layer.
     ///
     /// # Errors
     /// Status 3, 4 or 5, naming the endpoint.
     pub async fn connect(&self) -> Result<Connection> {
+        self.connect_for(None).await
+    }
+
+    /// Opens a connection on behalf of another one, of which `client` is known: a PROXY header tells the other end.
+    ///
+    /// # Errors
+    /// As [`ClientEndpoint::connect`].
+    pub async fn connect_for(&self, client: Option<&Facts>) -> Result<Connection> {
         self.connector
-            .connect()
+            .connect(client)
             .await
             .map_err(|error| error.on(format!("could not connect to {}", shown(&self.text))))
     }

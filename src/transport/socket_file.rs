@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::lock::Lock;
+use super::lock::{self, Lock};
 use crate::error::reason;
 
 /// How long others that bind in the same directory are waited for. They need a few system calls; whoever takes longer
@@ -66,6 +66,11 @@ impl Making {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = open(parent, flags, Mode::empty())?;
         let _turn = turn(parent);
+        if self.locked {
+            // Asked first: looking for a server by connecting makes us its client, and for one that takes a single
+            // connection that is its end.
+            lock::refuse_the_living(path)?;
+        }
         // Before the lock, for one with our own number may be that of an endpoint of this very process.
         let found = Found::at(path)?;
         let lock = if self.locked {

@@ -56,7 +56,7 @@ pub fn input_length() -> Option<u64> {
 struct Stdio;
 
 impl Connector for Stdio {
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         let stream = stream().map_err(|error| Error::io(Status::Connect, &error));
         Box::pin(std::future::ready(stream.map(Connection::Stream)))
     }

@@ -2,13 +2,17 @@
 //! Absent: binding, and removing a socket's file: both are the service manager's.
 
 use std::env;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
+use rustix::net::SocketType;
+use rustix::net::sockopt::socket_type;
 use socket2::Domain;
 
 use super::listening::Adopted;
 use super::{Binder, Bound, ServerRole, Transport};
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, reason};
 use crate::kernel;
 
 const SERVER: &[Param] = &[
@@ -48,6 +52,9 @@ pub(super) static SYSTEMD: Transport = Transport {
 
 /// The first descriptor that is passed (SD_LISTEN_FDS_START).
 const FIRST: i32 = 3;
+
+/// More than any unit has; a larger number is a mistake, and not to be counted up to.
+const MOST: usize = 4096;
 
 fn domain(name: &str) -> Domain {
     match name {
@@ -98,8 +105,14 @@ impl Binder for Passed {
         let passed = Sockets::from_environment(|name| env::var(name).ok(), std::process::id())?;
         let index = passed.find(&self.which)?;
         let refused = |error| Error::io(Status::Bind, &error);
-        let number = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(FIRST);
-        let bound = Adopted::new(kernel::adopt(number).map_err(refused)?).map_err(refused)?;
+        let descriptor = take(index, passed.count).map_err(|why| Error::new(Status::Bind, why))?;
+        if socket_type(&descriptor).is_ok_and(|kind| kind != SocketType::STREAM) {
+            return Err(Error::new(
+                Status::Bind,
+                "the socket passed is not one of streams",
+            ));
+        }
+        let bound = Adopted::new(descriptor).map_err(refused)?;
         let found = bound.domain().map_err(refused)?;
         if found != self.domain {
             let (found, wanted) = (domain_name(found), domain_name(self.domain));
@@ -109,6 +122,34 @@ impl Binder for Passed {
             ));
         }
         Ok(Box::new(bound))
+    }
+}
+
+/// The descriptors that were passed, each until an endpoint takes it. All are taken over with the first, so that those
+/// which no endpoint names do not reach our children either.
+///
+/// `LISTEN_PID` and its like do: nothing takes a variable away safely once there may be threads. They say nothing to a
+/// child, which is not the process that `LISTEN_PID` names.
+static PASSED: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
+
+/// A descriptor, `None` once it is taken; or why it is none.
+type Descriptor = Result<Option<OwnedFd>, String>;
+
+fn take(index: usize, count: usize) -> Result<OwnedFd, String> {
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if passed.is_empty() {
+        passed.extend((FIRST..).take(count).map(|number| {
+            kernel::adopt(number)
+                .map(Some)
+                .map_err(|error| format!("descriptor {number} is of no use: {}", reason(&error)))
+        }));
+    }
+    match passed.get_mut(index) {
+        Some(Ok(descriptor)) => descriptor
+            .take()
+            .ok_or_else(|| "another endpoint has this socket already".to_owned()),
+        Some(Err(why)) => Err(why.clone()),
+        None => Err("it was not passed".to_owned()),
     }
 }
 
@@ -128,7 +169,11 @@ impl Sockets {
             return Err(none("LISTEN_PID names another process"));
         }
         let count = variable("LISTEN_FDS").ok_or_else(|| none("LISTEN_FDS is not set"))?;
-        let count = count.parse().map_err(|_| none("LISTEN_FDS is not a number"))?;
+        let count = count
+            .parse()
+            .ok()
+            .filter(|count| *count <= MOST)
+            .ok_or_else(|| none("LISTEN_FDS is not a number of descriptors"))?;
         let names: Vec<String> = match variable("LISTEN_FDNAMES") {
             Some(names) => names.split(':').map(str::to_owned).collect(),
             None => Vec::new(),
@@ -217,7 +262,13 @@ mod tests {
 
     #[test]
     fn what_was_passed_to_another_process_is_not_ours() {
-        for (pid, count) in [("41", "1"), ("042", "1"), ("42", "many"), ("42", "-1")] {
+        for (pid, count) in [
+            ("41", "1"),
+            ("042", "1"),
+            ("42", "many"),
+            ("42", "-1"),
+            ("42", "4097"),
+        ] {
             assert_eq!(sockets(pid, count, None).unwrap_err().status(), Status::Bind);
         }
         assert!(Sockets::from_environment(|_| None, 42).is_err());

@@ -158,7 +158,7 @@ fn connector(args: &Args, family: Family) -> Box<dyn Connector> {
 struct Tcp(Target);
 
 impl Connector for Tcp {
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         Box::pin(async {
             let stream = self.0.connect().await?;
             let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);

@@ -133,7 +133,7 @@ impl Connector for Udp {
         true
     }
 
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         Box::pin(async {
             let addresses = in_order(resolve(&self.host, self.port, self.family).await?);
             let local = match &self.bind_address {
@@ -345,7 +345,7 @@ mod tests {
     }
 
     async fn connected(text: &str) -> Datagram {
-        match client(&UDP, text).connect().await.unwrap() {
+        match client(&UDP, text).connect(None).await.unwrap() {
             Connection::Datagram(datagram) => datagram,
             Connection::Stream(_) => panic!("a stream"),
         }
@@ -429,7 +429,7 @@ mod tests {
     #[tokio::test]
     async fn each_address_fails_with_its_reason() {
         let error = client(&UDP, "udp:127.0.0.1:9:bindAddress=[::1]")
-            .connect()
+            .connect(None)
             .await
             .unwrap_err();
         assert_eq!(error.status(), Status::Connect);

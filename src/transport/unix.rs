@@ -204,7 +204,7 @@ struct Client {
 }
 
 impl Connector for Client {
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
+    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         Box::pin(async {
             if let (true, Name::Path(path)) = (self.check_owner, &self.name) {
                 check_owner(path)?;
@@ -345,9 +345,9 @@ mod tests {
             timeout: TIMEOUT,
             check_owner: true,
         };
-        assert!(client.connect().await.is_ok());
+        assert!(client.connect(None).await.is_ok());
         drop(bound);
-        assert_eq!(client.connect().await.unwrap_err().status(), Status::Connect);
+        assert_eq!(client.connect(None).await.unwrap_err().status(), Status::Connect);
     }
 
     #[tokio::test(start_paused = true)]
@@ -368,7 +368,7 @@ mod tests {
         };
         let mut waiting = Vec::new();
         let full = loop {
-            match client.connect().await {
+            match client.connect(None).await {
                 Ok(connection) => waiting.push(connection),
                 Err(error) => break error,
             }
@@ -386,10 +386,10 @@ mod tests {
             timeout: TIMEOUT,
             check_owner: true,
         };
-        let error = client.connect().await.unwrap_err();
+        let error = client.connect(None).await.unwrap_err();
         assert!(error.to_string().starts_with("no server holds "), "{error}");
         let bound = server(&path).bind().unwrap();
-        assert!(client.connect().await.is_ok());
+        assert!(client.connect(None).await.is_ok());
         drop(bound);
     }
 
@@ -432,7 +432,7 @@ mod tests {
                 timeout: TIMEOUT,
                 check_owner: false,
             };
-            client.connect().await.unwrap();
+            client.connect(None).await.unwrap();
         }
     }
 
@@ -445,7 +445,7 @@ mod tests {
             timeout: TIMEOUT,
             check_owner: false,
         };
-        let why = async || client.connect().await.unwrap_err().why().to_owned();
+        let why = async || client.connect(None).await.unwrap_err().why().to_owned();
         assert_eq!(why().await, "no such file or directory");
         fs::write(&path, "").unwrap();
         assert_eq!(why().await, "connection refused: this file is not a socket");

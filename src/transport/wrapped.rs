@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::{Accept, Binder, Bound, Connector, Incoming, Listener, Stage};
-use crate::connection::{BoxFuture, Connection, Stream};
+use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Refused, Role, Spec};
 use crate::error::{Error, Result, Status};
 use crate::layer::{Layer, Wrapper};
@@ -94,11 +94,11 @@ struct WrappedConnector {
 }
 
 impl Connector for WrappedConnector {
-    fn connect(&self) -> BoxFuture<'_, Result<Connection>> {
-        Box::pin(async {
-            let mut stream = stream(self.inner.connect().await?)?;
+    fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
+        Box::pin(async move {
+            let mut stream = stream(self.inner.connect(client).await?)?;
             for layer in self.layers.iter() {
-                stream = layer.connect(stream).await?;
+                stream = layer.connect(stream, client).await?;
             }
             Ok(Connection::Stream(stream))
         })

@@ -10,10 +10,10 @@ mod v2;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use invalid::Invalid;
-pub use v2::Tlv;
+pub use v2::{Ssl, Tlv, UNIX_NAME};
 
 /// The longest header there can be: the fixed part of version 2, and what its length can say.
 pub const LONGEST: usize = v2::FIXED + u16::MAX as usize;
@@ -64,6 +64,26 @@ pub enum Ends {
     },
 }
 
+impl Ends {
+    /// TCP between these; both become IPv4 where both are, mapped into IPv6 or not, and else both IPv6.
+    #[must_use]
+    pub fn of_one_family(source: SocketAddr, destination: SocketAddr) -> Self {
+        let (mut from, mut to) = (source.ip().to_canonical(), destination.ip().to_canonical());
+        let mapped = |ip| match ip {
+            IpAddr::V4(v4) => IpAddr::V6(v4.to_ipv6_mapped()),
+            v6 @ IpAddr::V6(_) => v6,
+        };
+        if from.is_ipv4() != to.is_ipv4() {
+            (from, to) = (mapped(from), mapped(to));
+        }
+        Ends::Inet {
+            source: SocketAddr::new(from, source.port()),
+            destination: SocketAddr::new(to, destination.port()),
+            datagrams: false,
+        }
+    }
+}
+
 /// Reads the header at the beginning of what has arrived, and says how long it is. `Ok(None)`: so far it is one, and
 /// more has to come.
 ///
@@ -83,10 +103,15 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, Invalid> {
     }
 }
 
-/// How long the header is, as soon as that is known before its end: a header of version 2 says it.
+/// How far a header that begins with `bytes`, and of which more has to come, may be read in one go. In version 2 nothing
+/// behind it is read with it.
 #[must_use]
-pub fn announced(bytes: &[u8]) -> Option<usize> {
-    v2::announced(bytes)
+pub fn room(bytes: &[u8]) -> usize {
+    match (v2::announced(bytes), bytes.first()) {
+        (Some(length), _) => length,
+        (None, Some(first)) if *first == v1::SIGNATURE[0] => v1::LINE,
+        (None, _) => v2::FIXED,
+    }
 }
 
 impl Header {

@@ -3,16 +3,17 @@
 
 pub mod header;
 
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::debug;
 
-use self::header::{Ends, Header, LONGEST, Version};
+use self::header::{Ends, Header, Ssl, Tlv, UNIX_NAME, Version};
 use super::{Layer, Wrapper, WrapperRole};
 use crate::connection::prefixed::Prefixed;
-use crate::connection::{Address, BoxFuture, Stream};
+use crate::connection::proxied::{Proxied, ProxiedTls};
+use crate::connection::{Address, BoxFuture, Facts, Stream};
 use crate::endpoint::{Param, ValueKind};
 use crate::error::{Error, Result, Status};
 
@@ -49,11 +50,8 @@ pub static HAPROXY: Wrapper = Wrapper {
     }),
 };
 
-/// Room for a header in its usual size; only one that says it is longer gets more.
-const ROOM: usize = 536;
-
-/// Bytes of a value that the log shows.
-const SHOWN: usize = 128;
+/// What is asked for at once: more than headers have, and little beside what they may announce.
+const CHUNK: usize = 4096;
 
 #[derive(Debug)]
 struct Proxy {
@@ -62,10 +60,9 @@ struct Proxy {
 }
 
 impl Layer for Proxy {
-    fn connect(&self, mut stream: Stream) -> BoxFuture<'_, Result<Stream>> {
+    fn connect<'a>(&'a self, mut stream: Stream, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Stream>> {
         Box::pin(async move {
-            // Nobody's connection is handed on: we speak for ourselves.
-            let header = Header::local(self.version).write();
+            let header = header_for(self.version, client).write();
             let sent = match stream.write_all(&header).await {
                 Ok(()) => stream.flush().await,
                 Err(error) => Err(error),
@@ -78,7 +75,7 @@ impl Layer for Proxy {
     fn accept(&self, mut stream: Stream) -> BoxFuture<'_, Result<Stream>> {
         Box::pin(async move {
             let (header, rest) = read(&mut stream).await?;
-            note(&mut stream, &header);
+            note(&mut stream, header);
             if rest.is_empty() {
                 return Ok(stream);
             }
@@ -87,32 +84,61 @@ impl Layer for Proxy {
     }
 }
 
-/// The header, and what was read beyond it.
-async fn read(stream: &mut Stream) -> Result<(Header, Vec<u8>)> {
-    let mut bytes = vec![0; ROOM];
-    let mut filled = 0;
-    loop {
-        if filled == bytes.len() {
-            // Only a header that says how long it is gets here; it has to send half of that before it gets more room.
-            let room = header::announced(&bytes).unwrap_or(LONGEST).min(2 * filled);
-            bytes.resize(room, 0);
+/// Where no client's connection is handed on, or one whose ends nobody could be told, we speak for ourselves.
+fn header_for(version: Version, client: Option<&Facts>) -> Header {
+    match client.and_then(ends_of) {
+        None => Header::local(version),
+        Some(ends) => Header {
+            version,
+            local: false,
+            ends: Some(ends),
+            tlvs: Vec::new(),
+        },
+    }
+}
+
+fn ends_of(client: &Facts) -> Option<Ends> {
+    match (&client.peer, &client.local) {
+        (Address::Inet(source), Address::Inet(destination)) => {
+            Some(Ends::of_one_family(*source, *destination))
         }
-        let read = stream.read(&mut bytes[filled..]).await;
-        let read = read.map_err(|error| Error::io(Status::Lost, &error))?;
-        filled += read;
-        match header::read(&bytes[..filled]) {
-            Ok(Some((header, length))) => {
-                bytes.truncate(filled);
-                return Ok((header, bytes.split_off(length)));
-            }
-            Ok(None) if read == 0 && filled == 0 => {
-                return Err(wrong("the connection ended without a PROXY header".into()));
-            }
-            Ok(None) if read == 0 => {
-                return Err(wrong("the connection ended within its PROXY header".into()));
-            }
+        (Address::Unnamed, Address::Unnamed) => None,
+        (source, destination) => Some(Ends::Unix {
+            source: unix_name(source)?,
+            destination: unix_name(destination)?,
+            datagrams: false,
+        }),
+    }
+}
+
+fn unix_name(address: &Address) -> Option<Vec<u8>> {
+    let name = match address {
+        Address::Path(path) => path.as_os_str().as_bytes().to_vec(),
+        Address::Abstract(name) => [&[0], &name[..]].concat(),
+        Address::Unnamed => Vec::new(),
+        Address::Inet(_) | Address::Descriptor(_) | Address::Stdio => return None,
+    };
+    (name.len() <= UNIX_NAME).then_some(name)
+}
+
+/// The header, and what was read beyond it: as a rule nothing, so that the bare stream is left for what follows.
+async fn read(stream: &mut Stream) -> Result<(Header, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    loop {
+        match header::read(&bytes) {
+            Ok(Some((header, length))) => return Ok((header, bytes.split_off(length))),
             Ok(None) => {}
             Err(invalid) => return Err(wrong(format!("no valid PROXY header: {invalid}"))),
+        }
+        let more = (header::room(&bytes) - bytes.len()).min(CHUNK);
+        bytes.reserve(more);
+        let read = (&mut *stream).take(more as u64).read_buf(&mut bytes).await;
+        match read.map_err(|error| Error::io(Status::Lost, &error))? {
+            0 if bytes.is_empty() => {
+                return Err(wrong("the connection ended without a PROXY header".into()));
+            }
+            0 => return Err(wrong("the connection ended within its PROXY header".into())),
+            _ => {}
         }
     }
 }
@@ -122,29 +148,64 @@ fn wrong(why: String) -> Error {
 }
 
 /// Both ends become those that the header names.
-fn note(stream: &mut Stream, header: &Header) {
+fn note(stream: &mut Stream, header: Header) {
     let facts = stream.facts_mut();
-    let Some(ends) = &header.ends else {
+    let Some(ends) = header.ends else {
         debug!(peer = %facts.peer, "the PROXY header names no client: this is one of the proxy's own connections");
         return;
     };
     let (source, destination) = match ends {
         Ends::Inet {
             source, destination, ..
-        } => (Address::Inet(*source), Address::Inet(*destination)),
+        } => (Address::Inet(source), Address::Inet(destination)),
         Ends::Unix {
             source, destination, ..
-        } => (unix(source), unix(destination)),
+        } => (unix(&source), unix(&destination)),
     };
     let proxy = std::mem::replace(&mut facts.peer, source);
     facts.local = destination;
     debug!(peer = %facts.peer, local = %facts.local, "handed on by the proxy {proxy}");
-    for tlv in &header.tlvs {
-        let (length, shown) = (tlv.value.len(), &tlv.value[..tlv.value.len().min(SHOWN)]);
-        debug!(peer = %facts.peer, kind = tlv.kind, length, "the proxy says {}", shown.escape_ascii());
+    let proxied = proxied(header.tlvs);
+    if proxied != Proxied::default() {
+        debug!(peer = %facts.peer, "the proxy says {proxied}");
+        facts.proxied = Some(Arc::new(proxied));
     }
     // Behind several, the one that is connected to us is the one we know.
     facts.via.get_or_insert(proxy);
+}
+
+fn proxied(tlvs: Vec<Tlv>) -> Proxied {
+    let mut proxied = Proxied::default();
+    for Tlv { kind, value } in tlvs {
+        match kind {
+            Tlv::ALPN => proxied.alpn = Some(value),
+            Tlv::AUTHORITY => proxied.authority = Some(value),
+            Tlv::UNIQUE_ID => proxied.unique_id = Some(value),
+            Tlv::NETNS => proxied.namespace = Some(value),
+            Tlv::SSL => proxied.tls = Ssl::read(&value).ok().map(tls),
+            // They have done their work.
+            Tlv::CRC32C | Tlv::NOOP => {}
+            kind => proxied.others.push((kind, value)),
+        }
+    }
+    proxied
+}
+
+fn tls(ssl: Ssl) -> ProxiedTls {
+    let mut tls = ProxiedTls {
+        certificate: ssl.certificate,
+        verified: ssl.verified,
+        ..ProxiedTls::default()
+    };
+    for Tlv { kind, value } in ssl.tlvs {
+        match kind {
+            Tlv::SSL_VERSION => tls.version = Some(value),
+            Tlv::SSL_CIPHER => tls.cipher = Some(value),
+            Tlv::SSL_CN => tls.common_name = Some(value),
+            _ => {}
+        }
+    }
+    tls
 }
 
 fn unix(name: &[u8]) -> Address {

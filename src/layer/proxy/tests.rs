@@ -140,7 +140,7 @@ async fn a_header_that_never_ends_is_waited_for_as_long_as_the_caller_likes() {
 async fn a_client_speaks_for_itself_first() {
     for version in [Version::V1, Version::V2] {
         let (stream, mut far) = pair(300);
-        let mut stream = layer(version).connect(stream).await.unwrap();
+        let mut stream = layer(version).connect(stream, None).await.unwrap();
         stream.write_all(b"payload").await.unwrap();
         drop(stream);
         let mut sent = Vec::new();
@@ -149,4 +149,130 @@ async fn a_client_speaks_for_itself_first() {
         assert_eq!(header, Header::local(version));
         assert_eq!(&sent[length..], b"payload");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_whose_connection_is_handed_on_is_named() {
+    let v6 = "[2001:db8::1]:1111";
+    let unix = || Address::Path("/run/s".into());
+    for (version, client, expected) in [
+        (
+            Version::V1,
+            Facts::new(inet("192.0.2.2:2222"), inet("192.0.2.1:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), inet("192.0.2.1:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        // As a socket for both families shows an IPv4 client.
+        (
+            Version::V1,
+            Facts::new(inet("[::ffff:192.0.2.2]:2222"), inet("[::ffff:192.0.2.1]:1111")),
+            Some(inet("192.0.2.1:1111")),
+        ),
+        (
+            Version::V1,
+            Facts::new(inet("192.0.2.2:2222"), inet(v6)),
+            Some(inet(v6)),
+        ),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), inet(v6)),
+            Some(inet(v6)),
+        ),
+        (
+            Version::V2,
+            Facts::new(unix(), Address::Unnamed),
+            Some(Address::Unnamed),
+        ),
+        // What there is no word for is a connection of our own.
+        (Version::V1, Facts::new(unix(), Address::Unnamed), None),
+        (Version::V2, Facts::new(Address::Unnamed, Address::Unnamed), None),
+        (Version::V2, Facts::new(Address::Stdio, Address::Stdio), None),
+        (
+            Version::V2,
+            Facts::new(inet("192.0.2.2:2222"), Address::Unnamed),
+            None,
+        ),
+    ] {
+        let (stream, mut far) = pair(300);
+        drop(layer(version).connect(stream, Some(&client)).await.unwrap());
+        let mut sent = Vec::new();
+        far.read_to_end(&mut sent).await.unwrap();
+        let (facts, _) = accepted(sent, 1000).await.unwrap();
+        assert_eq!(facts.via.is_some(), expected.is_some(), "{client:?}");
+        if let Some(expected) = expected {
+            assert_eq!(facts.peer, expected, "{client:?}");
+        }
+    }
+}
+
+fn with(tlvs: Vec<Tlv>) -> Vec<u8> {
+    let header = Header {
+        version: Version::V2,
+        local: false,
+        ends: Some(Ends::of_one_family(
+            "192.0.2.1:1111".parse().unwrap(),
+            "192.0.2.2:2222".parse().unwrap(),
+        )),
+        tlvs,
+    };
+    header.write()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_proxy_says_besides_is_kept() {
+    let tlv = |kind, value: &[u8]| Tlv {
+        kind,
+        value: value.to_vec(),
+    };
+    let tlvs = vec![
+        tlv(Tlv::AUTHORITY, b"www.example.com"),
+        tlv(Tlv::ALPN, b"h2"),
+        tlv(Tlv::UNIQUE_ID, b"id-1"),
+        tlv(Tlv::NETNS, b"blue"),
+        tlv(Tlv::SSL, b"\x07\0\0\0\0\x21\0\x07TLSv1.3\x22\0\x05alice"),
+        tlv(Tlv::NOOP, b"\0\0"),
+        tlv(0xea, b"\x01x"),
+    ];
+    let (facts, _) = accepted(with(tlvs), 1000).await.unwrap();
+    assert_eq!(
+        facts.proxied.unwrap().to_string(),
+        "authority=www.example.com alpn=h2 unique-id=id-1 namespace=blue \
+         tls=TLSv1.3 certificate=shown verified=yes name=alice 0xea=\\x01x"
+    );
+    let (facts, _) = accepted(with(Vec::new()), 1000).await.unwrap();
+    assert_eq!(facts.proxied, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bare_stream_is_left_where_the_header_ends() {
+    for (header, payload) in [(with(Vec::new()), "payload"), (V1.to_vec(), "")] {
+        let (stream, mut far) = pair(300);
+        far.write_all(&[&header, payload.as_bytes()].concat())
+            .await
+            .unwrap();
+        let mut stream = layer(Version::V2).accept(stream).await.unwrap();
+        assert!(stream.downcast_ref::<DuplexStream>().is_some());
+        drop(far);
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, payload);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_without_end_is_not_read_to_its_end() {
+    let (stream, mut far) = pair(16);
+    let writer = tokio::spawn(async move {
+        let mut sent = 0;
+        while far.write_all(b"PROXY TCP4 ").await.is_ok() {
+            sent += 11;
+        }
+        sent
+    });
+    assert!(layer(Version::V2).accept(stream).await.is_err());
+    assert!(writer.await.unwrap() < 200);
 }

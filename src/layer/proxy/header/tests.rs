@@ -207,7 +207,7 @@ proptest! {
         let mut written = header.write();
         let length = written.len();
         written.extend_from_slice(b"PROXY payload");
-        prop_assert_eq!(announced(&written), Some(length));
+        prop_assert_eq!(room(&written), length);
         let (mut back, consumed) = read(&written).unwrap().unwrap();
         prop_assert_eq!(consumed, length);
         if header.local {

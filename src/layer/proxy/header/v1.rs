@@ -9,7 +9,7 @@ use super::{Ends, Header, Invalid, Version, signed};
 pub(super) const SIGNATURE: &[u8; 6] = b"PROXY ";
 
 /// The longest line, its end included.
-const LINE: usize = 107;
+pub(super) const LINE: usize = 107;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, Invalid> {
     signed(bytes, SIGNATURE)?;

@@ -23,7 +23,7 @@ const STREAM: u8 = 1;
 const DGRAM: u8 = 2;
 
 /// The room of a UNIX socket's name.
-const UNIX_NAME: usize = 108;
+pub const UNIX_NAME: usize = 108;
 
 /// Something a proxy says beyond the addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +35,58 @@ pub struct Tlv {
 }
 
 impl Tlv {
+    /// The application protocol that was agreed on, as in ALPN.
+    pub const ALPN: u8 = 0x01;
+    /// The host name that the client asked for.
+    pub const AUTHORITY: u8 = 0x02;
     /// A CRC32C over the whole header.
     pub const CRC32C: u8 = 0x03;
+    /// Padding.
+    pub const NOOP: u8 = 0x04;
     /// What identifies the connection, up to 128 bytes.
     pub const UNIQUE_ID: u8 = 0x05;
     /// What the proxy knows of the client's TLS: five bytes, then TLVs.
     pub const SSL: u8 = 0x20;
+    /// Within SSL: the version.
+    pub const SSL_VERSION: u8 = 0x21;
+    /// Within SSL: the common name in the client's certificate.
+    pub const SSL_CN: u8 = 0x22;
+    /// Within SSL: the cipher suite.
+    pub const SSL_CIPHER: u8 = 0x23;
+    /// The network namespace.
+    pub const NETNS: u8 = 0x30;
+}
+
+/// What a value of [`Tlv::SSL`] holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssl {
+    /// The client showed a certificate, on this connection or earlier in its session.
+    pub certificate: bool,
+    /// It showed one that the proxy found good.
+    pub verified: bool,
+    /// The rest.
+    pub tlvs: Vec<Tlv>,
+}
+
+impl Ssl {
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// [`Invalid::Tlv`]
+    pub fn read(value: &[u8]) -> Result<Self, Invalid> {
+        /// `PP2_CLIENT_CERT_CONN` and `PP2_CLIENT_CERT_SESS`.
+        const CERTIFICATE: u8 = 0x02 | 0x04;
+        let [client, one, two, three, four, rest @ ..] = value else {
+            return Err(Invalid::Tlv);
+        };
+        let certificate = client & CERTIFICATE != 0;
+        Ok(Ssl {
+            certificate,
+            // Without a certificate there was nothing that could have been found wrong.
+            verified: certificate && [one, two, three, four].iter().all(|byte| **byte == 0),
+            tlvs: owned(cut(rest)?),
+        })
+    }
 }
 
 pub(super) fn announced(bytes: &[u8]) -> Option<usize> {
@@ -182,18 +228,19 @@ fn tlvs(bytes: &[u8]) -> Result<Vec<Tlv>, Invalid> {
     for (kind, value) in &found {
         match *kind {
             Tlv::UNIQUE_ID if value.len() > 128 => return Err(Invalid::UniqueId),
-            Tlv::SSL => {
-                let inner = value.get(5..).ok_or(Invalid::Tlv)?;
-                cut(inner)?;
-            }
+            Tlv::SSL => drop(Ssl::read(value)?),
             _ => {}
         }
     }
+    Ok(owned(found))
+}
+
+fn owned(found: Vec<(u8, &[u8])>) -> Vec<Tlv> {
     let tlv = |(kind, value): (u8, &[u8])| Tlv {
         kind,
         value: value.to_vec(),
     };
-    Ok(found.into_iter().map(tlv).collect())
+    found.into_iter().map(tlv).collect()
 }
 
 /// Checks the CRC32C, where there is one; the TLVs, from `at`, are known to be well cut.
