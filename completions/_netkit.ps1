@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run a built-in protocol on one or more server endpoints')
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
+            [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
@@ -71,6 +72,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--no-stdin', '--no-stdin', [CompletionResultType]::ParameterName, 'Read nothing from standard input, as if it were empty')
             [CompletionResult]::new('--crlf', '--crlf', [CompletionResultType]::ParameterName, 'Send CRLF for each LF read; a CRLF that is there already stays as it is')
             [CompletionResult]::new('--line', '--line', [CompletionResultType]::ParameterName, 'UDP: make each line a datagram, its line end included, rather than each read')
+            [CompletionResult]::new('--tolerate-truncation', '--tolerate-truncation', [CompletionResultType]::ParameterName, 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same')
             [CompletionResult]::new('--hexdump', '--hexdump', [CompletionResultType]::ParameterName, 'Show both directions in hexadecimal with offsets, on standard error')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show a progress bar, on standard error, wherever that is')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress bar; without either flag there is one if a file is sent from a terminal')
@@ -98,6 +100,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--no-stdin', '--no-stdin', [CompletionResultType]::ParameterName, 'Read nothing from standard input, as if it were empty')
             [CompletionResult]::new('--crlf', '--crlf', [CompletionResultType]::ParameterName, 'Send CRLF for each LF read; a CRLF that is there already stays as it is')
             [CompletionResult]::new('--line', '--line', [CompletionResultType]::ParameterName, 'UDP: make each line a datagram, its line end included, rather than each read')
+            [CompletionResult]::new('--tolerate-truncation', '--tolerate-truncation', [CompletionResultType]::ParameterName, 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same')
             [CompletionResult]::new('--hexdump', '--hexdump', [CompletionResultType]::ParameterName, 'Show both directions in hexadecimal with offsets, on standard error')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show a progress bar, on standard error, wherever that is')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress bar; without either flag there is one if a file is sent from a terminal')
@@ -107,6 +110,138 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert' {
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('self-signed', 'self-signed', [CompletionResultType]::ParameterValue, 'Make a certificate that vouches for itself, and its key')
+            [CompletionResult]::new('ca', 'ca', [CompletionResultType]::ParameterValue, 'Make an authority, which can issue certificates')
+            [CompletionResult]::new('issue', 'issue', [CompletionResultType]::ParameterValue, 'Issue a certificate of an authority')
+            [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show the certificates of a file, or those of a server and whether it is to be believed')
+            [CompletionResult]::new('trust', 'trust', [CompletionResultType]::ParameterValue, 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'netkit;cert;self-signed' {
+            [CompletionResult]::new('--key-type', '--key-type', [CompletionResultType]::ParameterName, 'The kind of key')
+            [CompletionResult]::new('--days', '--days', [CompletionResultType]::ParameterName, 'Valid for so many days from now [default: 365; an authority: 3650]')
+            [CompletionResult]::new('--not-before', '--not-before', [CompletionResultType]::ParameterName, 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z')
+            [CompletionResult]::new('--not-after', '--not-after', [CompletionResultType]::ParameterName, 'Valid until this moment')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write cert.pem and key.pem into this directory, which is made where it is missing')
+            [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'Encrypt the key with the passphrase in the first line of this file')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--client', '--client', [CompletionResultType]::ParameterName, 'For a client rather than a server')
+            [CompletionResult]::new('--combined', '--combined', [CompletionResultType]::ParameterName, 'Write one file instead, combined.pem, with the key and the certificate')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Overwrite files that are there already')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert;ca' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'What it is called')
+            [CompletionResult]::new('--permit', '--permit', [CompletionResultType]::ParameterName, 'Vouch for this DNS name and those below it, or for this address, and for nothing else; repeatable')
+            [CompletionResult]::new('--key-type', '--key-type', [CompletionResultType]::ParameterName, 'The kind of key')
+            [CompletionResult]::new('--days', '--days', [CompletionResultType]::ParameterName, 'Valid for so many days from now [default: 365; an authority: 3650]')
+            [CompletionResult]::new('--not-before', '--not-before', [CompletionResultType]::ParameterName, 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z')
+            [CompletionResult]::new('--not-after', '--not-after', [CompletionResultType]::ParameterName, 'Valid until this moment')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write cert.pem and key.pem into this directory, which is made where it is missing')
+            [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'Encrypt the key with the passphrase in the first line of this file')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--combined', '--combined', [CompletionResultType]::ParameterName, 'Write one file instead, combined.pem, with the key and the certificate')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Overwrite files that are there already')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert;issue' {
+            [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'The directory of the authority, with its cert.pem and key.pem')
+            [CompletionResult]::new('--ca-passphrase-file', '--ca-passphrase-file', [CompletionResultType]::ParameterName, 'The file whose first line is the passphrase of the authority''s key')
+            [CompletionResult]::new('--csr', '--csr', [CompletionResultType]::ParameterName, 'Issue it for this certificate request; names on the command line take the place of its own')
+            [CompletionResult]::new('--key-type', '--key-type', [CompletionResultType]::ParameterName, 'The kind of key')
+            [CompletionResult]::new('--days', '--days', [CompletionResultType]::ParameterName, 'Valid for so many days from now [default: 365; an authority: 3650]')
+            [CompletionResult]::new('--not-before', '--not-before', [CompletionResultType]::ParameterName, 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z')
+            [CompletionResult]::new('--not-after', '--not-after', [CompletionResultType]::ParameterName, 'Valid until this moment')
+            [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Write cert.pem and key.pem into this directory, which is made where it is missing')
+            [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'Encrypt the key with the passphrase in the first line of this file')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--client', '--client', [CompletionResultType]::ParameterName, 'For a client rather than a server')
+            [CompletionResult]::new('--combined', '--combined', [CompletionResultType]::ParameterName, 'Write one file instead, combined.pem, with the key and the certificate')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Overwrite files that are there already')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert;show' {
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the same as JSON')
+            [CompletionResult]::new('--pem', '--pem', [CompletionResultType]::ParameterName, 'Print the certificates themselves, as PEM')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert;trust' {
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;cert;help' {
+            [CompletionResult]::new('self-signed', 'self-signed', [CompletionResultType]::ParameterValue, 'Make a certificate that vouches for itself, and its key')
+            [CompletionResult]::new('ca', 'ca', [CompletionResultType]::ParameterValue, 'Make an authority, which can issue certificates')
+            [CompletionResult]::new('issue', 'issue', [CompletionResultType]::ParameterValue, 'Issue a certificate of an authority')
+            [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show the certificates of a file, or those of a server and whether it is to be believed')
+            [CompletionResult]::new('trust', 'trust', [CompletionResultType]::ParameterValue, 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'netkit;cert;help;self-signed' {
+            break
+        }
+        'netkit;cert;help;ca' {
+            break
+        }
+        'netkit;cert;help;issue' {
+            break
+        }
+        'netkit;cert;help;show' {
+            break
+        }
+        'netkit;cert;help;trust' {
+            break
+        }
+        'netkit;cert;help;help' {
             break
         }
         'netkit;explain' {
@@ -147,6 +282,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run a built-in protocol on one or more server endpoints')
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
+            [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
@@ -160,6 +296,29 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             break
         }
         'netkit;help;listen' {
+            break
+        }
+        'netkit;help;cert' {
+            [CompletionResult]::new('self-signed', 'self-signed', [CompletionResultType]::ParameterValue, 'Make a certificate that vouches for itself, and its key')
+            [CompletionResult]::new('ca', 'ca', [CompletionResultType]::ParameterValue, 'Make an authority, which can issue certificates')
+            [CompletionResult]::new('issue', 'issue', [CompletionResultType]::ParameterValue, 'Issue a certificate of an authority')
+            [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show the certificates of a file, or those of a server and whether it is to be believed')
+            [CompletionResult]::new('trust', 'trust', [CompletionResultType]::ParameterValue, 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet')
+            break
+        }
+        'netkit;help;cert;self-signed' {
+            break
+        }
+        'netkit;help;cert;ca' {
+            break
+        }
+        'netkit;help;cert;issue' {
+            break
+        }
+        'netkit;help;cert;show' {
+            break
+        }
+        'netkit;help;cert;trust' {
             break
         }
         'netkit;help;explain' {

@@ -31,6 +31,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand serve 'Run a built-in protocol on one or more server endpoints'
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand cert 'Make certificates and keys, and look at them'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
@@ -66,6 +67,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --no-stdin 'Read nothing from standard input, as if it were empty'
             cand --crlf 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
             cand --line 'UDP: make each line a datagram, its line end included, rather than each read'
+            cand --tolerate-truncation 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same'
             cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
             cand --progress 'Show a progress bar, on standard error, wherever that is'
             cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
@@ -92,6 +94,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --no-stdin 'Read nothing from standard input, as if it were empty'
             cand --crlf 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
             cand --line 'UDP: make each line a datagram, its line end included, rather than each read'
+            cand --tolerate-truncation 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same'
             cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
             cand --progress 'Show a progress bar, on standard error, wherever that is'
             cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
@@ -101,6 +104,125 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --quiet 'Log errors only'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand self-signed 'Make a certificate that vouches for itself, and its key'
+            cand ca 'Make an authority, which can issue certificates'
+            cand issue 'Issue a certificate of an authority'
+            cand show 'Show the certificates of a file, or those of a server and whether it is to be believed'
+            cand trust 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'netkit;cert;self-signed'= {
+            cand --key-type 'The kind of key'
+            cand --days 'Valid for so many days from now [default: 365; an authority: 3650]'
+            cand --not-before 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z'
+            cand --not-after 'Valid until this moment'
+            cand --out 'Write cert.pem and key.pem into this directory, which is made where it is missing'
+            cand --passphrase-file 'Encrypt the key with the passphrase in the first line of this file'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --client 'For a client rather than a server'
+            cand --combined 'Write one file instead, combined.pem, with the key and the certificate'
+            cand --force 'Overwrite files that are there already'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert;ca'= {
+            cand --name 'What it is called'
+            cand --permit 'Vouch for this DNS name and those below it, or for this address, and for nothing else; repeatable'
+            cand --key-type 'The kind of key'
+            cand --days 'Valid for so many days from now [default: 365; an authority: 3650]'
+            cand --not-before 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z'
+            cand --not-after 'Valid until this moment'
+            cand --out 'Write cert.pem and key.pem into this directory, which is made where it is missing'
+            cand --passphrase-file 'Encrypt the key with the passphrase in the first line of this file'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --combined 'Write one file instead, combined.pem, with the key and the certificate'
+            cand --force 'Overwrite files that are there already'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert;issue'= {
+            cand --ca 'The directory of the authority, with its cert.pem and key.pem'
+            cand --ca-passphrase-file 'The file whose first line is the passphrase of the authority''s key'
+            cand --csr 'Issue it for this certificate request; names on the command line take the place of its own'
+            cand --key-type 'The kind of key'
+            cand --days 'Valid for so many days from now [default: 365; an authority: 3650]'
+            cand --not-before 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z'
+            cand --not-after 'Valid until this moment'
+            cand --out 'Write cert.pem and key.pem into this directory, which is made where it is missing'
+            cand --passphrase-file 'Encrypt the key with the passphrase in the first line of this file'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --client 'For a client rather than a server'
+            cand --combined 'Write one file instead, combined.pem, with the key and the certificate'
+            cand --force 'Overwrite files that are there already'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert;show'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --json 'Print the same as JSON'
+            cand --pem 'Print the certificates themselves, as PEM'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert;trust'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;cert;help'= {
+            cand self-signed 'Make a certificate that vouches for itself, and its key'
+            cand ca 'Make an authority, which can issue certificates'
+            cand issue 'Issue a certificate of an authority'
+            cand show 'Show the certificates of a file, or those of a server and whether it is to be believed'
+            cand trust 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'netkit;cert;help;self-signed'= {
+        }
+        &'netkit;cert;help;ca'= {
+        }
+        &'netkit;cert;help;issue'= {
+        }
+        &'netkit;cert;help;show'= {
+        }
+        &'netkit;cert;help;trust'= {
+        }
+        &'netkit;cert;help;help'= {
         }
         &'netkit;explain'= {
             cand --log-format 'How a line of the log is written'
@@ -137,6 +259,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand serve 'Run a built-in protocol on one or more server endpoints'
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand cert 'Make certificates and keys, and look at them'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
@@ -147,6 +270,23 @@ set edit:completion:arg-completer[netkit] = {|@words|
         &'netkit;help;connect'= {
         }
         &'netkit;help;listen'= {
+        }
+        &'netkit;help;cert'= {
+            cand self-signed 'Make a certificate that vouches for itself, and its key'
+            cand ca 'Make an authority, which can issue certificates'
+            cand issue 'Issue a certificate of an authority'
+            cand show 'Show the certificates of a file, or those of a server and whether it is to be believed'
+            cand trust 'Print where netkit''s own authority is, and how to hand it to curl; it is made where there is none yet'
+        }
+        &'netkit;help;cert;self-signed'= {
+        }
+        &'netkit;help;cert;ca'= {
+        }
+        &'netkit;help;cert;issue'= {
+        }
+        &'netkit;help;cert;show'= {
+        }
+        &'netkit;help;cert;trust'= {
         }
         &'netkit;help;explain'= {
         }

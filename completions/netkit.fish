@@ -34,6 +34,7 @@ complete -c netkit -n "__fish_netkit_needs_command" -s V -l version -d 'Print ve
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "cert" -d 'Make certificates and keys, and look at them'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "manual" -d 'Write the manual pages into a directory'
@@ -64,6 +65,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-file -d 'L
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l line -d 'UDP: make each line a datagram, its line end included, rather than each read'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l tolerate-truncation -d 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l progress -d 'Show a progress bar, on standard error, wherever that is'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
@@ -85,12 +87,109 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -s k -l keep-open 
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l line -d 'UDP: make each line a datagram, its line end included, rather than each read'
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l tolerate-truncation -d 'TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l progress -d 'Show a progress bar, on standard error, wherever that is'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "ca" -d 'Make an authority, which can issue certificates'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "issue" -d 'Issue a certificate of an authority'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "show" -d 'Show the certificates of a file, or those of a server and whether it is to be believed'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "trust" -d 'Print where netkit\'s own authority is, and how to hand it to curl; it is made where there is none yet'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l key-type -d 'The kind of key' -r -f -a "ecdsa-p256\t''
+ecdsa-p384\t''
+ed25519\t''
+rsa-2048\t''
+rsa-3072\t''
+rsa-4096\t''"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l client -d 'For a client rather than a server'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l force -d 'Overwrite files that are there already'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l name -d 'What it is called' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l permit -d 'Vouch for this DNS name and those below it, or for this address, and for nothing else; repeatable' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l key-type -d 'The kind of key' -r -f -a "ecdsa-p256\t''
+ecdsa-p384\t''
+ed25519\t''
+rsa-2048\t''
+rsa-3072\t''
+rsa-4096\t''"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l force -d 'Overwrite files that are there already'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca -d 'The directory of the authority, with its cert.pem and key.pem' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-passphrase-file -d 'The file whose first line is the passphrase of the authority\'s key' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l csr -d 'Issue it for this certificate request; names on the command line take the place of its own' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l key-type -d 'The kind of key' -r -f -a "ecdsa-p256\t''
+ecdsa-p384\t''
+ed25519\t''
+rsa-2048\t''
+rsa-3072\t''
+rsa-4096\t''"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'For a client rather than a server'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Overwrite files that are there already'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l json -d 'Print the same as JSON'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l pem -d 'Print the certificates themselves, as PEM'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "ca" -d 'Make an authority, which can issue certificates'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "issue" -d 'Issue a certificate of an authority'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the certificates of a file, or those of a server and whether it is to be believed'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "trust" -d 'Print where netkit\'s own authority is, and how to hand it to curl; it is made where there is none yet'
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
@@ -110,10 +209,16 @@ complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-file -d 'Lo
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "ca" -d 'Make an authority, which can issue certificates'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "issue" -d 'Issue a certificate of an authority'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "show" -d 'Show the certificates of a file, or those of a server and whether it is to be believed'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "trust" -d 'Print where netkit\'s own authority is, and how to hand it to curl; it is made where there is none yet'

@@ -4,6 +4,8 @@
 //! stream into a stream; a *protocol* talks on one; an *engine* decides how many, how long, until when. The modules
 //! stand on floors whose imports go down, never up; `ARCHITECTURE.md` draws them.
 
+#[cfg(feature = "tls")]
+pub mod cert;
 pub mod connection;
 pub mod diagnostic;
 pub mod endpoint;

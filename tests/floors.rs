@@ -43,6 +43,8 @@ const FLOORS: &[Floor] = &[
             module(
                 "cert",
                 &[
+                    "aws_lc_rs::digest",
+                    "idna",
                     "rcgen",
                     "x509_parser",
                     "pkcs8",
@@ -70,6 +72,7 @@ const FLOORS: &[Floor] = &[
                 "rustls",
                 "aws_lc_rs",
                 "rustls_native_certs",
+                "time",
                 "tracing",
             ],
         )],
@@ -136,7 +139,7 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         open: false,
-        modules: &[module("cli", &["clap", "clap_complete"])],
+        modules: &[module("cli", &["clap", "clap_complete", "time"])],
     },
     Floor {
         open: false,
@@ -147,6 +150,7 @@ const FLOORS: &[Floor] = &[
                 "clap_complete",
                 "clap_mangen",
                 "serde_json",
+                "time",
                 "tokio",
                 "tracing",
             ],
@@ -174,6 +178,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
             "listening",
             "lock",
             "race",
+            "secured",
             "socket",
             "socket_file",
             "waiting",

@@ -23,4 +23,6 @@ mod readme;
 mod ready;
 mod serve;
 mod tables;
+#[cfg(feature = "tls")]
+mod tls;
 mod vectors;

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use netkit::endpoint::{Args, Kind, Param, Refused, Role, Spec, ValueKind};
+use netkit::endpoint::{Args, Kind, Param, Refused, Role, Spec};
 use netkit::layer::WRAPPERS;
 use netkit::transport::TRANSPORTS;
 use netkit::transport::reading::Reading;
@@ -300,42 +300,7 @@ fn check(read: Read) {
     }
 }
 
-// Types that have not landed, as tables of their own, so that the vectors test the language without them. Whoever
-// lands one takes it away here: `what_has_landed_is_on_no_list` insists.
-
-const NOT_YET: &[&str] = &["tls", "ssl"];
-
-const PORT: ValueKind = ValueKind::Port { zero_ok: false };
-const ANY_PORT: ValueKind = ValueKind::Port { zero_ok: true };
-const WAIT: ValueKind = ValueKind::Duration { zero_ok: false };
-const COUNT: ValueKind = ValueKind::Integer { min: 0, max: 65535 };
-
-static TLS_CLIENT: &[Param] = &[
-    Param::required("host", ValueKind::Host, ""),
-    Param::required("port", PORT, ""),
-    Param::optional("timeout", WAIT, "30s", ""),
-    Param::absent("bindAddress", ValueKind::Address, ""),
-    Param::absent("certificate", ValueKind::Path, ""),
-    Param::absent("privateKey", ValueKind::Path, ""),
-    Param::absent("trustRoots", ValueKind::Path, ""),
-    Param::absent("endpoint", ValueKind::Endpoint, ""),
-];
-static SSL_CLIENT: &[Param] = &[
-    Param::required("host", ValueKind::Host, ""),
-    Param::required("port", PORT, ""),
-    Param::optional("timeout", WAIT, "30s", ""),
-    Param::absent("bindAddress", ValueKind::Address, ""),
-    Param::absent("hostname", ValueKind::Host, "").by_name(),
-];
-static TLS_SERVER: &[Param] = &[
-    Param::required("port", ANY_PORT, ""),
-    Param::absent("privateKey", ValueKind::Path, ""),
-    Param::absent("certKey", ValueKind::Path, ""),
-    Param::absent("interface", ValueKind::Address, ""),
-    Param::optional("backlog", COUNT, "1024", ""),
-    Param::absent("extraCertChain", ValueKind::Path, ""),
-];
-
+/// What a type takes in a role.
 fn table(role: Role, name: &str) -> Option<&'static [Param]> {
     if let Some(transport) = TRANSPORTS.iter().find(|transport| transport.name == name) {
         return match role {
@@ -343,15 +308,8 @@ fn table(role: Role, name: &str) -> Option<&'static [Param]> {
             Role::Server => transport.server.as_ref().map(|server| server.params),
         };
     }
-    if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
-        return wrapper.role(role).map(|wrapper| wrapper.params);
-    }
-    Some(match (role, name) {
-        (Role::Client, "tls") => TLS_CLIENT,
-        (Role::Client, "ssl") => SSL_CLIENT,
-        (Role::Server, "tls" | "ssl") => TLS_SERVER,
-        _ => return None,
-    })
+    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == name)?;
+    wrapper.role(role).map(|wrapper| wrapper.params)
 }
 
 /// What a type that has landed asks of its arguments together. Made and thrown away; nothing is opened.
@@ -382,9 +340,6 @@ fn read(role: Role, input: &str) -> Result<Vec<Args>, Refused> {
             continue;
         }
         let args = Args::read(&spec, role, params)?;
-        if has(&args, "certificate") && args.given("privateKey") && !args.given("certificate") {
-            return Err(args.refuse("privateKey", Kind::KeyWithoutCertificate, "a key alone"));
-        }
         checked_as_a_whole(role, &args)?;
         let inner = if has(&args, "endpoint") {
             args.endpoint("endpoint")?
@@ -414,10 +369,7 @@ fn the_transports_judge_every_string_alike() {
             _ => continue,
         };
         let judged = Reading::parse(OsStr::new(&vector.input), role);
-        let missing =
-            Spec::parse(&vector.input).is_ok_and(|spec| NOT_YET.contains(&spec.type_name().as_str()));
         match (judged, read(role, &vector.input)) {
-            (Err(refused), _) if missing => assert_eq!(refused.kind, Kind::UnknownType, "{id}"),
             // The other end's type may be known by its name alone, or as what it is.
             (Err(theirs), Err(_)) if theirs.kind == Kind::WrongRole => {}
             (Err(theirs), Err(ours)) => assert_eq!(theirs.kind, ours.kind, "{id}"),
@@ -436,20 +388,6 @@ fn the_transports_judge_every_string_alike() {
                 );
             }
             (theirs, ours) => panic!("{id}: the transports say {theirs:?}, the tables {ours:?}"),
-        }
-    }
-}
-
-#[test]
-fn what_has_landed_is_on_no_list() {
-    for name in NOT_YET {
-        for role in Role::ALL {
-            let refused = Reading::parse(OsStr::new(&format!("{name}:x:y:z")), role).unwrap_err();
-            assert_eq!(
-                refused.kind,
-                Kind::UnknownType,
-                "`{name}` has landed: take it off NOT_YET, and its table away"
-            );
         }
     }
 }

@@ -69,6 +69,9 @@ pub(crate) struct TalkOptions {
     /// After our end of file: how long to wait for the peer's. UDP: how long nothing may come before the run is over
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub half_close_timeout: Option<Duration>,
+    /// TLS: a peer that ends without close_notify, so that something may be missing, ends cleanly all the same
+    #[arg(long)]
+    pub tolerate_truncation: bool,
     /// Give up when nothing has moved in either direction for so long
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub idle_timeout: Option<Duration>,

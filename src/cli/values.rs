@@ -33,3 +33,55 @@ pub(crate) fn escaped(text: &str) -> Result<Payload, String> {
 /// Bytes to send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Payload(pub Vec<u8>);
+
+/// A moment: `2027-01-31`, or `2027-01-31T12:00:00Z`.
+#[cfg(feature = "tls")]
+pub(crate) fn moment(text: &str) -> Result<time::OffsetDateTime, String> {
+    let bad = || "a moment is written 2027-01-31 or 2027-01-31T12:00:00Z".to_owned();
+    let (date, clock) = match text.split_once('T') {
+        Some((date, clock)) => (date, clock.strip_suffix('Z').ok_or_else(bad)?),
+        None => (text, "00:00:00"),
+    };
+    let numbers = |text: &str, separator: char| -> Option<[u16; 3]> {
+        let mut parts = text.split(separator);
+        let mut next = || {
+            let part = parts.next()?;
+            let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| part.parse().ok())?
+        };
+        let three = [next()?, next()?, next()?];
+        parts.next().is_none().then_some(three)
+    };
+    let [year, month, day] = numbers(date, '-').ok_or_else(bad)?;
+    let [hour, minute, second] = numbers(clock, ':').ok_or_else(bad)?;
+    let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
+    let month = time::Month::try_from(small(month)).map_err(|_| bad())?;
+    let date = time::Date::from_calendar_date(i32::from(year), month, small(day)).map_err(|_| bad())?;
+    let clock = time::Time::from_hms(small(hour), small(minute), small(second)).map_err(|_| bad())?;
+    Ok(time::PrimitiveDateTime::new(date, clock).assume_utc())
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_days_or_seconds() {
+        let seconds = |text| moment(text).map(time::OffsetDateTime::unix_timestamp).ok();
+        assert_eq!(seconds("1970-01-02"), Some(86_400));
+        assert_eq!(seconds("1970-01-01T01:02:03Z"), Some(3723));
+        for text in [
+            "",
+            "2027",
+            "2027-13-01",
+            "2027-02-30",
+            "2027-01-01T25:00:00Z",
+            "2027-01-01T12:00:00",
+            "2027-01-01-01",
+            "+2027-01-01",
+            "2027-257-01",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+}

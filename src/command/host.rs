@@ -2,9 +2,9 @@
 //! Absent: what is served.
 
 use std::ffi::OsString;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::cli::options::ReadyOptions;
 use netkit::error::{Error, Result, Status, reason};
@@ -63,13 +63,21 @@ pub(super) fn tell((ready, earlier): (Ready, Earlier), bound: &[Arc<dyn Bound>])
     let endpoints: Vec<String> = bound.iter().map(|bound| bound.endpoint()).collect();
     earlier.forget();
     ready.tell(&endpoints)?;
+    for elsewhere in bound.iter().filter_map(|bound| bound.elsewhere()) {
+        info!("help: other machines connect to {elsewhere}");
+    }
     notify::ready();
     Ok(())
 }
 
+/// What reloads on SIGHUP. It does not keep an address bound that the server has given back.
+pub(super) fn reloading(bound: &[Arc<dyn Bound>]) -> Vec<Weak<dyn Bound>> {
+    bound.iter().map(Arc::downgrade).collect()
+}
+
 /// Heeds signals for as long as it is polled: the first one to stop pulls the lever, a second one once more, SIGHUP
-/// reopens the log.
-pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log) {
+/// reopens the log and reloads the certificates.
+pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, bound: Vec<Weak<dyn Bound>>) {
     loop {
         match signals.next().await {
             Signal::Interrupt | Signal::Terminate => {
@@ -82,6 +90,11 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log) {
                     Ok(true) => debug!("reopened the log"),
                     Ok(false) => {}
                     Err(error) => warn!("{error}"),
+                }
+                for bound in bound.iter().filter_map(Weak::upgrade) {
+                    if let Err(error) = bound.reload() {
+                        warn!("{error}");
+                    }
                 }
                 notify::ready();
             }

@@ -75,11 +75,12 @@ impl Listen {
         let (lever, stop) = stop();
         let status = runtime.block_on(async {
             let signals = host::signals()?;
+            let reloading = host::reloading(&bound);
             let listener = bound[0].listen().map_err(failed)?;
             host::tell(ready, &bound)?;
             tokio::select! {
                 done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
-                () = host::heed(signals, &lever, log) => Ok(Status::Done),
+                () = host::heed(signals, &lever, log, reloading) => Ok(Status::Done),
             }
         });
         runtime.shutdown_background();

@@ -1,6 +1,8 @@
 //! The verbs, and from a verb to its status.
 //! Absent: doing the work.
 
+#[cfg(feature = "tls")]
+mod cert;
 mod completions;
 mod connect;
 mod explain;
@@ -41,6 +43,8 @@ enum Verb {
     Serve(serve::Serve),
     Connect(connect::Connect),
     Listen(listen::Listen),
+    #[cfg(feature = "tls")]
+    Cert(cert::Cert),
     Explain(explain::Explain),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -53,6 +57,11 @@ pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
         Verb::Serve(serve) => serve.run(&start_log(cli.log, colour)?),
         Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
         Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?),
+        #[cfg(feature = "tls")]
+        Verb::Cert(cert) => {
+            start_log(cli.log, colour)?;
+            cert.run()
+        }
         Verb::Explain(explain) => explain.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),

@@ -92,10 +92,11 @@ impl Serve {
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
             let signals = host::signals()?;
+            let reloading = host::reloading(&bound);
             host::tell(ready, &bound)?;
             tokio::select! {
                 served = server.run(bound, stop) => served.map_err(failed),
-                () = host::heed(signals, &lever, log) => Ok(()),
+                () = host::heed(signals, &lever, log, reloading) => Ok(()),
             }
         });
         runtime.shutdown_background();

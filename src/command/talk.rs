@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use tracing::{Level, debug, enabled};
+use tracing::{Level, debug, enabled, warn};
 
 use crate::cli::options::TalkOptions;
 use netkit::connection::prefixed::Prefixed;
@@ -202,6 +202,22 @@ fn finish(done: Result<Ending, Broken>, terms: &Terms<'_>) -> Result<Status> {
         Err(Broken::Peer(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
             // The answer to a datagram: nobody has that port.
             Error::io(Status::Connect, &error).on(format!("could not reach {endpoint}"))
+        }
+        Err(Broken::Peer(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let cut =
+                Error::new(Status::Lost, reason(&error)).on(format!("lost the connection to {endpoint}"));
+            if terms.options.tolerate_truncation {
+                warn!("{cut}");
+                return Ok(Status::Done);
+            }
+            cut.help("--tolerate-truncation takes it for a clean end")
+        }
+        // A layer that knows what its error means has said so.
+        Err(Broken::Peer(error)) if error.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
+            match error.downcast::<Error>() {
+                Ok(error) => error.on(format!("lost the connection to {endpoint}")),
+                Err(error) => Error::new(Status::Lost, reason(&error)),
+            }
         }
         Err(Broken::Peer(error)) => {
             Error::new(Status::Lost, reason(&error)).on(format!("lost the connection to {endpoint}"))

@@ -1,4 +1,4 @@
-//! What is known of a connection: the addresses of both ends and since when.
+//! What is known of a connection: the addresses of both ends, since when, and what TLS says of the other one.
 //! Absent: behaviour, and how any of it is shown beyond one line of text.
 
 use std::fmt;
@@ -74,6 +74,25 @@ pub struct Facts {
     pub proxied: Option<Arc<Proxied>>,
     /// When it was accepted or connected.
     pub since: Instant,
+    /// What TLS says, where there is TLS: that of the layer nearest to the payload.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// What a TLS handshake came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// `TLS 1.2` or `TLS 1.3`.
+    pub version: &'static str,
+    /// The cipher suite by its registered name.
+    pub cipher: &'static str,
+    /// The application protocol that was agreed on, escaped.
+    pub alpn: Option<String>,
+    /// The name that a client asked us for.
+    pub server_name: Option<String>,
+    /// The session goes on from an earlier one.
+    pub resumed: bool,
+    /// The peer's certificates in DER, its own first; empty where it showed none.
+    pub peer_certificates: Vec<Vec<u8>>,
 }
 
 impl Facts {
@@ -86,6 +105,7 @@ impl Facts {
             via: None,
             proxied: None,
             since: Instant::now(),
+            tls: None,
         }
     }
 }

@@ -60,6 +60,12 @@ impl Stream {
         }
     }
 
+    /// The two parts, for a layer that has to talk before there is a stream again.
+    #[must_use]
+    pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
+        (self.io, *self.facts)
+    }
+
     /// The bare `T` below, if nothing stands in front of it.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {

@@ -60,6 +60,7 @@ kinds! {
     BadHostname "bad-hostname" "No name that a host can have.",
     EmptyPath "empty-path" "The path is empty.",
     NotAChoice "not-a-choice" "None of the words that are possible.",
+    NotAPin "not-a-pin" "No digest of a public key.",
     EmptyItem "empty-item" "A list with nothing between two commas.",
     NeedIndexOrName "need-index-or-name" "A descriptor is to be given by its index or by its name.",
     NoSuchDescriptor "no-such-descriptor" "No descriptor can have this number.",

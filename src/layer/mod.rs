@@ -4,6 +4,8 @@
 pub mod crlf;
 pub mod idle;
 pub mod proxy;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,9 +11,15 @@ pub mod stdio;
 mod fd;
 mod lock;
 mod race;
+#[cfg(feature = "tls")]
+mod secured;
 mod socket_file;
+#[cfg(feature = "tls")]
+mod ssl;
 mod systemd;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod udp;
 mod unix;
 mod waiting;
@@ -25,6 +31,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::connection::{Address, BoxFuture, Connection, Facts};
+#[cfg(feature = "tls")]
+use crate::endpoint::Spec;
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::Result;
 use crate::layer::Layer;
@@ -34,6 +42,10 @@ pub static TRANSPORTS: &[&Transport] = &[
     &tcp::TCP,
     &tcp::TCP4,
     &tcp::TCP6,
+    #[cfg(feature = "tls")]
+    &tls::TLS,
+    #[cfg(feature = "tls")]
+    &ssl::SSL,
     &unix::UNIX,
     &udp::UDP,
     &udp::UDP4,
@@ -82,6 +94,11 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// known of the connection on whose behalf, where there is one; a layer may tell the other end.
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>>;
 
+    /// The same, whoever answers: to look at who it is, and to say nothing. `None` where nobody is verified anyway.
+    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+        None
+    }
+
     /// Whether it opens datagrams rather than connections of bytes, as far as is known before.
     fn carries_datagrams(&self) -> bool {
         false
@@ -93,6 +110,12 @@ pub trait Connector: Send + Sync + fmt::Debug {
         let _ = layer;
         false
     }
+}
+
+/// What opens the connections of a client endpoint that stands in another one.
+#[cfg(feature = "tls")]
+fn client(spec: &Spec) -> Result<Box<dyn Connector>, Refused> {
+    reading::connector(spec).map(|(connector, _)| connector)
 }
 
 /// Takes an address for a server.
@@ -125,6 +148,19 @@ pub trait Bound: Send + Sync {
     /// # Errors
     /// What the system says.
     fn listen(&self) -> io::Result<Listener>;
+
+    /// The client endpoint string for other machines, where theirs is another; `HOST` stands for our name.
+    fn elsewhere(&self) -> Option<String> {
+        None
+    }
+
+    /// Reads again what was read when binding, such as certificates, for connections to come.
+    ///
+    /// # Errors
+    /// Why what is in use stays in use.
+    fn reload(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a bound endpoint gives a runtime.

@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use super::{Binder, Bound, Connector, TRANSPORTS, Transport, wrapped};
 use crate::connection::{Connection, Facts};
 use crate::diagnostic::listed;
-use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, usage};
-use crate::error::Result;
+use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, ValueKind, usage};
+use crate::error::{Error, Result, Status};
 use crate::layer::{WRAPPERS, Wrapper};
 
 /// A client endpoint, read and checked. Nothing is open yet.
@@ -44,6 +44,21 @@ impl ClientEndpoint {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.type_name
+    }
+
+    /// Opens a connection to look at who answers, and to say nothing: they are not verified.
+    ///
+    /// # Errors
+    /// Status 2 where this kind of endpoint verifies nobody; else as [`ClientEndpoint::connect`].
+    pub async fn look(&self) -> Result<Connection> {
+        let could_not = |error: Error| error.on(format!("could not look at {}", shown(&self.text)));
+        match self.connector.look() {
+            Some(connection) => connection.await.map_err(could_not),
+            None => {
+                let why = format!("a {} endpoint has no certificate", self.type_name);
+                Err(could_not(Error::new(Status::Usage, why)))
+            }
+        }
     }
 
     /// Opens a connection of our own, established to its last layer.
@@ -196,22 +211,36 @@ impl Reading {
             Role::Server => binder(&spec).map(drop)?,
         }
         let read = unwrap(&spec, role)?;
-        let mut layers = Vec::with_capacity(read.wrappers.len() + 1);
+        let mut layers = Vec::new();
+        lay(&read, &mut layers)?;
         let mut canonical = String::new();
         for (wrapper, args) in &read.wrappers {
-            layers.push(layer(wrapper.name, wrapper.summary, args));
             canonical.push_str(&spelled(args, wrapper.name));
             canonical.push(':');
         }
-        let transport = read.transport;
-        layers.push(layer(transport.name, transport.summary, &read.args));
-        canonical.push_str(&spelled(&read.args, transport.name));
+        canonical.push_str(&spelled(&read.args, read.transport.name));
         Ok(Reading {
             role,
             layers,
             canonical,
         })
     }
+}
+
+/// Puts down the layers of an endpoint, and then of the one that it is spoken on, if it names one.
+fn lay(read: &Unwrapped, layers: &mut Vec<Layer>) -> Result<(), Refused> {
+    for (wrapper, args) in &read.wrappers {
+        layers.push(layer(wrapper.name, wrapper.summary, args));
+    }
+    layers.push(layer(read.transport.name, read.transport.summary, &read.args));
+    for entry in read.args.entries() {
+        if entry.param.value == ValueKind::Endpoint
+            && let Some(inner) = read.args.endpoint(entry.param.name)?
+        {
+            lay(&unwrap(&inner, Role::Client)?, layers)?;
+        }
+    }
+    Ok(())
 }
 
 fn layer(name: &'static str, summary: &'static str, args: &Args) -> Layer {

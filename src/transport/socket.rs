@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::race::{ATTEMPT_DELAY, Failure, interleave, list, race};
+use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
 use crate::units::duration_text;
 
@@ -219,6 +220,13 @@ impl Listen {
         Ok(socket)
     }
 }
+
+/// How many connections may wait to be accepted. The kernel's own cap, `net.core.somaxconn`, is far below the upper
+/// bound.
+pub(super) const BACKLOG: ValueKind = ValueKind::Integer {
+    min: 1,
+    max: i32::MAX as u64,
+};
 
 /// Ports that Linux keeps for the privileged, by default (`net.ipv4.ip_unprivileged_port_start`).
 const UNPRIVILEGED: u16 = 1024;

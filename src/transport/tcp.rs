@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::listening::{accept_on, endpoint_of};
-use super::socket::{Family, Listen, Target, not_bound};
+use super::socket::{BACKLOG, Family, Listen, Target, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
@@ -72,12 +72,6 @@ const SERVER_V6: &[Param] = &[
     Param::optional("backlog", BACKLOG, "1024", "connections that wait to be accepted"),
     Param::optional("v6only", ValueKind::Flag, "no", "take no IPv4 clients").by_name(),
 ];
-
-/// The kernel's own cap, `net.core.somaxconn`, is far below the upper bound.
-const BACKLOG: ValueKind = ValueKind::Integer {
-    min: 1,
-    max: i32::MAX as u64,
-};
 
 /// TCP on both families for a client, on IPv4 for a server.
 pub(super) static TCP: Transport = Transport {

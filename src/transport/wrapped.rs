@@ -103,6 +103,15 @@ impl Connector for WrappedConnector {
             Ok(Connection::Stream(stream))
         })
     }
+
+    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+        // Who shows a certificate has taken all layers beneath itself.
+        if self.layers.is_empty() {
+            self.inner.look()
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -142,6 +151,15 @@ impl Bound for WrappedBound {
             }))),
             Listener::Datagrams(_) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    fn elsewhere(&self) -> Option<String> {
+        let wrappers: String = self.names.iter().map(|name| format!("{name}:")).collect();
+        self.inner.elsewhere().map(|inner| wrappers + &inner)
+    }
+
+    fn reload(&self) -> Result<()> {
+        self.inner.reload()
     }
 }
 

@@ -1,0 +1,327 @@
+//! Files of keys and certificates: read for what is wanted of them, or in words why not.
+//! Absent: what PEM looks like, and making keys and certificates.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::pem::{self, Contents, ENCRYPTED, instead, section};
+pub use super::pem::{certificates_pem, key_pem};
+use super::{CertificateDer, Fault, Identity, PrivateKeyDer, encrypted};
+use crate::error::reason;
+
+/// More than the certificates of all authorities of the world.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The certificates of a file, in its order; at least one.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, is damaged, or holds none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let contents = read(path)?;
+    if contents.certificates.is_empty() {
+        let why = format!("{} holds no certificate{}", shown(path), contents.instead());
+        return Err(Fault::new(why));
+    }
+    Ok(contents.certificates)
+}
+
+/// The private key of a file; `passphrase` is a file whose first line decrypts it, where that is needed.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, is damaged, or holds no key, several, or one that cannot be decrypted.
+pub fn key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'static>, Fault> {
+    let mut contents = read(path)?;
+    match (&contents.keys[..], &contents.encrypted[..]) {
+        ([_], []) => Ok(contents.keys.remove(0)),
+        ([], [der]) => match passphrase {
+            Some(file) => encrypted::decrypt(der, &encrypted::passphrase(file)?, path),
+            None => {
+                let why = format!("the private key in {} is encrypted", shown(path));
+                Err(Fault::new(why).help("passphraseFile=FILE names a file with its passphrase"))
+            }
+        },
+        ([], []) => {
+            let why = format!("{} holds no private key{}", shown(path), contents.instead());
+            Err(Fault::new(why))
+        }
+        (plain, encrypted) => Err(Fault::new(format!(
+            "{} holds {} private keys, one is needed",
+            shown(path),
+            plain.len() + encrypted.len()
+        ))),
+    }
+}
+
+/// A key with its certificates, and further ones to send with them.
+///
+/// # Errors
+/// As [`key`] and [`certificates`].
+pub fn identity(
+    key_file: &Path,
+    passphrase: Option<&Path>,
+    chain_file: &Path,
+    extra: Option<&Path>,
+) -> Result<Identity, Fault> {
+    let key = key(key_file, passphrase)?;
+    let mut chain = certificates(chain_file)?;
+    if let Some(extra) = extra {
+        chain.extend(certificates(extra)?);
+    }
+    Ok(Identity { chain, key })
+}
+
+/// Certificates to trust, and the files of a directory that were passed over.
+#[derive(Debug)]
+pub struct Roots {
+    /// The certificates; at least one.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Files of the directory that could not be used.
+    pub skipped: Vec<Fault>,
+}
+
+/// The certificates of a file, or of every `*.pem` file of a directory.
+///
+/// # Errors
+/// As [`certificates`]; for a directory, where it cannot be read or there are none in it at all.
+pub fn roots(path: &Path) -> Result<Roots, Fault> {
+    if !path.is_dir() {
+        let certificates = certificates(path)?;
+        return Ok(Roots {
+            certificates,
+            skipped: Vec::new(),
+        });
+    }
+    let mut roots = Roots {
+        certificates: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for file in pem_files(path)? {
+        match certificates(&file) {
+            Ok(more) => roots.certificates.extend(more),
+            Err(fault) => roots.skipped.push(fault),
+        }
+    }
+    if roots.certificates.is_empty() {
+        let why = match roots.skipped.first() {
+            None => format!("there is no *.pem file in {}", shown(path)),
+            Some(first) => format!("there is no certificate in {}: {first}", shown(path)),
+        };
+        return Err(Fault::new(why));
+    }
+    Ok(roots)
+}
+
+/// The identity of every `*.pem` file of a directory, each with its key and chain, in the order of their names.
+///
+/// # Errors
+/// The directory cannot be read, holds none, or one of them is no identity.
+pub fn identities(directory: &Path, passphrase: Option<&Path>) -> Result<Vec<Identity>, Fault> {
+    let files = pem_files(directory)?;
+    if files.is_empty() {
+        return Err(Fault::new(format!(
+            "there is no *.pem file in {}",
+            shown(directory)
+        )));
+    }
+    files
+        .iter()
+        .map(|file| identity(file, passphrase, file, None))
+        .collect()
+}
+
+fn pem_files(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let failed = |error: io::Error| {
+        Fault::new(format!(
+            "cannot read the directory {}: {}",
+            shown(directory),
+            reason(&error)
+        ))
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether the file holds Diffie-Hellman parameters.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, or holds something else.
+pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
+    let contents = read(path)?;
+    if contents
+        .labels
+        .iter()
+        .any(|label| label == "DH PARAMETERS" || label == "X9.42 DH PARAMETERS")
+    {
+        return Ok(());
+    }
+    let why = format!("{} holds no DH PARAMETERS{}", shown(path), contents.instead());
+    Err(Fault::new(why))
+}
+
+fn read(path: &Path) -> Result<Contents, Fault> {
+    let failed = |error: io::Error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Fault::new(format!("{} is too large to be PEM", shown(path))));
+    }
+    pem::parse(&bytes, path)
+}
+
+/// A path within a line of a message.
+pub(super) fn shown(path: &Path) -> String {
+    format!("`{}`", path.display().to_string().escape_debug())
+}
+
+/// The PEM of a private key under the passphrase in a file.
+///
+/// # Errors
+/// There is no passphrase in the file.
+pub fn encrypted_key_pem(key: &PrivateKeyDer<'_>, passphrase: &Path) -> Result<String, Fault> {
+    Ok(section(ENCRYPTED, &encrypted::encrypt(key, passphrase)?))
+}
+
+/// The certificate signing request of a file, in DER.
+///
+/// # Errors
+/// The file cannot be read, is no PEM, or holds none.
+pub fn request(path: &Path) -> Result<Vec<u8>, Fault> {
+    let contents = read(path)?;
+    match contents.requests.into_iter().next() {
+        Some(request) => Ok(request),
+        None => Err(Fault::new(format!(
+            "{} holds no certificate request{}",
+            shown(path),
+            instead(&contents.labels)
+        ))),
+    }
+}
+
+/// Writes a file that nobody else may read from its first byte on, and that must not be there yet.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::Name;
+    use crate::cert::issue::{Leaf, Validity, self_signed};
+
+    fn identity() -> Identity {
+        self_signed(&Leaf::server(Name::of_this_machine(), Validity::days(1))).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("both.pem");
+        let ours = identity();
+        write_secret(&path, &(certificates_pem(&ours.chain) + &key_pem(&ours.key))).unwrap();
+        let read = super::identity(&path, None, &path, Some(&path)).unwrap();
+        assert_eq!(read.key, ours.key);
+        assert_eq!(read.chain, [&ours.chain[..], &ours.chain[..]].concat());
+        assert_eq!(roots(directory.path()).unwrap().certificates, ours.chain);
+        assert_eq!(identities(directory.path(), None).unwrap().len(), 1);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(write_secret(&path, "again").is_err());
+    }
+
+    #[test]
+    fn keys_of_openssl_are_decrypted_with_the_right_passphrase_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let ours = identity();
+        write_secret(&at("plain"), &key_pem(&ours.key)).unwrap();
+        fs::write(at("right"), "open sesame\r\nsecond line").unwrap();
+        fs::write(at("wrong"), "open barley").unwrap();
+        fs::write(at("none"), "\n").unwrap();
+        let openssl = |extra: &[&str], out: &str| {
+            let mut command = std::process::Command::new("openssl");
+            command.args(["pkcs8", "-topk8", "-passout", "pass:open sesame", "-in"]);
+            command.arg(at("plain")).arg("-out").arg(at(out)).args(extra);
+            command.output().is_ok_and(|output| output.status.success())
+        };
+        if !openssl(&["-v2", "aes256"], "pbkdf2") {
+            // Without the peer there is nothing to agree with.
+            return;
+        }
+        assert!(openssl(&["-scrypt"], "scrypt"));
+        for name in ["pbkdf2", "scrypt"] {
+            let with = |file: &str| key(&at(name), Some(&at(file)));
+            assert_eq!(with("right").unwrap(), ours.key, "{name}");
+            assert!(with("wrong").unwrap_err().why.starts_with("wrong passphrase"));
+            assert!(
+                with("none")
+                    .unwrap_err()
+                    .why
+                    .starts_with("there is no passphrase")
+            );
+            assert!(key(&at(name), None).unwrap_err().why.ends_with("is encrypted"));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        let ours = identity();
+        let words = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let of = |fault: Fault| fault.why.replace(&directory.path().display().to_string(), "");
+            (
+                key(&path, None).map(|_| ()).map_err(of),
+                certificates(&path).map(|_| ()).map_err(of),
+            )
+        };
+        let (no_key, _) = words(&certificates_pem(&ours.chain));
+        assert_eq!(
+            no_key.unwrap_err(),
+            "`/f` holds no private key, but a CERTIFICATE"
+        );
+        let (two, no_certificate) = words(&key_pem(&ours.key).repeat(2));
+        assert_eq!(two.unwrap_err(), "`/f` holds 2 private keys, one is needed");
+        assert_eq!(
+            no_certificate.unwrap_err(),
+            "`/f` holds no certificate, but a PRIVATE KEY"
+        );
+        let (encrypted, _) = words(&section(ENCRYPTED, b"xyz"));
+        assert_eq!(encrypted.unwrap_err(), "the private key in `/f` is encrypted");
+        fs::remove_file(&path).unwrap();
+        assert!(
+            key(&path, None)
+                .unwrap_err()
+                .why
+                .ends_with("`: no such file or directory")
+        );
+        assert!(
+            roots(directory.path())
+                .unwrap_err()
+                .why
+                .starts_with("there is no *.pem file in")
+        );
+    }
+}

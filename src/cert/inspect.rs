@@ -1,0 +1,187 @@
+//! What people and programs ask of a certificate.
+//! Absent: sockets, and whether it is to be trusted.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use time::OffsetDateTime;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{Name, Pin};
+
+fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Some(certificate),
+        _ => None,
+    }
+}
+
+/// Whether the bytes are a certificate and nothing else.
+#[must_use]
+pub fn is_certificate(der: &[u8]) -> bool {
+    parse(der).is_some()
+}
+
+/// The DER of the public key, its algorithm included.
+#[must_use]
+pub fn public_key(der: &[u8]) -> Option<&[u8]> {
+    parse(der).map(|certificate| certificate.tbs_certificate.subject_pki.raw)
+}
+
+/// Whom it was issued to, on one line.
+#[must_use]
+pub fn subject(der: &[u8]) -> String {
+    parse(der).map_or_else(String::new, |certificate| {
+        shown(&certificate.subject().to_string())
+    })
+}
+
+/// Who issued it, on one line.
+#[must_use]
+pub fn issuer(der: &[u8]) -> String {
+    parse(der).map_or_else(String::new, |certificate| {
+        shown(&certificate.issuer().to_string())
+    })
+}
+
+fn shown(name: &str) -> String {
+    name.escape_debug().to_string()
+}
+
+/// Whether it vouches for itself.
+#[must_use]
+pub fn is_self_signed(der: &[u8]) -> bool {
+    parse(der).is_some_and(|certificate| {
+        certificate.subject().as_raw() == certificate.issuer().as_raw()
+            && certificate.verify_signature(None).is_ok()
+    })
+}
+
+/// Whether it may vouch for others.
+#[must_use]
+pub fn is_authority(der: &[u8]) -> bool {
+    parse(der).is_some_and(|certificate| certificate.is_ca())
+}
+
+/// From when it is valid, in seconds since 1970.
+#[must_use]
+pub fn not_before(der: &[u8]) -> Option<i64> {
+    parse(der).map(|certificate| certificate.validity().not_before.timestamp())
+}
+
+/// Until when it is valid, in seconds since 1970.
+#[must_use]
+pub fn not_after(der: &[u8]) -> Option<i64> {
+    parse(der).map(|certificate| certificate.validity().not_after.timestamp())
+}
+
+/// The names that it is good for. A common name is none: nobody looks at it any more (RFC 6125, section 6.4.4).
+#[must_use]
+pub fn names(der: &[u8]) -> Vec<Name> {
+    let Some(certificate) = parse(der) else {
+        return Vec::new();
+    };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(Name::Dns((*name).to_owned())),
+            GeneralName::RFC822Name(address) => Some(Name::Mail((*address).to_owned())),
+            GeneralName::URI(uri) => Some(Name::Uri((*uri).to_owned())),
+            GeneralName::IPAddress(bytes) => address(bytes).map(Name::Ip),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A certificate, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Whom it was issued to.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Its number at the issuer, in hexadecimal.
+    pub serial: String,
+    /// What it is good for.
+    pub names: Vec<Name>,
+    /// The first moment of its validity.
+    pub not_before: OffsetDateTime,
+    /// The last moment of its validity.
+    pub not_after: OffsetDateTime,
+    /// The kind and size of its key.
+    pub key: String,
+    /// How it was signed.
+    pub signature: String,
+    /// It may vouch for others.
+    pub authority: bool,
+    /// It vouches for itself.
+    pub self_signed: bool,
+    /// SHA-256 of the whole, in hexadecimal.
+    pub fingerprint: String,
+    /// The pin of its key.
+    pub pin: Pin,
+}
+
+/// Takes a certificate apart; `None` where it is none.
+#[must_use]
+pub fn describe(der: &[u8]) -> Option<Description> {
+    let certificate = parse(der)?;
+    let moment = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+    let key = certificate.public_key();
+    let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
+    let fingerprint = digest(&SHA256, der);
+    let hex: Vec<String> = fingerprint
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    Some(Description {
+        subject: subject(der),
+        issuer: issuer(der),
+        serial: certificate.raw_serial_as_string(),
+        names: names(der),
+        not_before: moment(certificate.validity().not_before.timestamp())?,
+        not_after: moment(certificate.validity().not_after.timestamp())?,
+        key: match key.algorithm.algorithm.to_id_string().as_str() {
+            "1.2.840.113549.1.1.1" => format!("RSA {size} bits"),
+            "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
+            "1.3.101.112" => "Ed25519".into(),
+            other => other.to_owned(),
+        },
+        signature: signature(&certificate.signature_algorithm.algorithm.to_id_string()),
+        authority: certificate.is_ca(),
+        self_signed: is_self_signed(der),
+        fingerprint: hex.join(":"),
+        pin: Pin::of(der)?,
+    })
+}
+
+fn signature(id: &str) -> String {
+    let known = match id {
+        "1.2.840.113549.1.1.5" => "RSA with SHA-1",
+        "1.2.840.113549.1.1.10" => "RSA-PSS",
+        "1.2.840.113549.1.1.11" => "RSA with SHA-256",
+        "1.2.840.113549.1.1.12" => "RSA with SHA-384",
+        "1.2.840.113549.1.1.13" => "RSA with SHA-512",
+        "1.2.840.10045.4.3.2" => "ECDSA with SHA-256",
+        "1.2.840.10045.4.3.3" => "ECDSA with SHA-384",
+        "1.2.840.10045.4.3.4" => "ECDSA with SHA-512",
+        "1.3.101.112" => "Ed25519",
+        other => other,
+    };
+    known.to_owned()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}

@@ -1,0 +1,353 @@
+//! Whether the far end is who it should be: a server by its chain and its name, or its key alone; a client by its chain.
+//! Absent: words for what is wrong.
+
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
+
+use super::config::provider;
+use crate::cert::local::Store;
+use crate::cert::{Name, Pin, inspect};
+
+/// Whom a client believes.
+#[derive(Debug)]
+pub(super) enum Believe {
+    /// The platform's roots and, for the names of this machine alone, its local authority.
+    Platform(Option<Store>),
+    /// These roots, and the certificates among them themselves.
+    Roots(Given),
+    /// Whoever has one of these keys.
+    Pins(Vec<Pin>),
+    /// Anybody.
+    Anybody,
+}
+
+/// Roots that the user named.
+#[derive(Debug)]
+pub(super) struct Given {
+    store: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Given {
+    /// `None` where none of the certificates can be a root.
+    pub(super) fn new(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let store = store(&certificates);
+        (!store.is_empty()).then_some(Given { store, certificates })
+    }
+
+    /// Whether it is among those that were named; then it need not be fit to vouch for itself.
+    fn names(&self, leaf: &CertificateDer<'_>) -> bool {
+        self.certificates.iter().any(|known| known == leaf)
+    }
+}
+
+fn store(certificates: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates.iter().cloned());
+    store
+}
+
+/// The platform's roots, read once and only when somebody has to be verified by them.
+fn platform() -> &'static RootCertStore {
+    static PLATFORM: OnceLock<RootCertStore> = OnceLock::new();
+    PLATFORM.get_or_init(|| store(&rustls_native_certs::load_native_certs().certs))
+}
+
+/// What is known of a server that was refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) pin: Option<Pin>,
+    pub(super) names: Vec<Name>,
+    pub(super) issuer: String,
+    pub(super) self_signed: bool,
+    /// The platform was asked, and has no roots at all.
+    pub(super) no_roots: bool,
+}
+
+thread_local! {
+    /// Set by a verifier on this thread, taken in the same poll of the same handshake.
+    static REFUSED: Cell<Option<Box<Refused>>> = const { Cell::new(None) };
+}
+
+pub(super) fn take_refused() -> Option<Box<Refused>> {
+    REFUSED.take()
+}
+
+/// Verifies servers.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    believe: Believe,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    pub(super) fn new(believe: Believe) -> Arc<Self> {
+        let algorithms = provider().signature_verification_algorithms;
+        Arc::new(Verifier { believe, algorithms })
+    }
+
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let by = |roots: &RootCertStore| self.chain_and_name(roots, leaf, between, name, now);
+        match &self.believe {
+            Believe::Anybody => Ok(()),
+            Believe::Pins(pins) => match Pin::of(leaf) {
+                Some(pin) if pins.contains(&pin) => Ok(()),
+                Some(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
+                None => Err(CertificateError::BadEncoding.into()),
+            },
+            Believe::Roots(given) if given.names(leaf) => {
+                dates(leaf, now)?;
+                verify_server_name(&ParsedCertificate::try_from(leaf)?, name)
+            }
+            Believe::Roots(given) => by(&given.store),
+            Believe::Platform(local) => {
+                if is_of_this_machine(name)
+                    && let Some(authority) = local.as_ref().and_then(Store::certificate)
+                {
+                    match by(&store(&[authority])) {
+                        // Somebody else vouches: perhaps one that the platform knows.
+                        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
+                        judged => return judged,
+                    }
+                }
+                by(platform())
+            }
+        }
+    }
+
+    fn chain_and_name(
+        &self,
+        roots: &RootCertStore,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let leaf = ParsedCertificate::try_from(leaf)?;
+        verify_server_cert_signed_by_trust_anchor(&leaf, roots, between, now, self.algorithms.all)?;
+        verify_server_name(&leaf, name)
+    }
+}
+
+/// The local authority is asked about nothing else, whatever it may have vouched for.
+fn is_of_this_machine(name: &ServerName<'_>) -> bool {
+    name.to_str().parse::<Name>().is_ok_and(|name| name.is_loopback())
+}
+
+/// Whether it is the time for a certificate.
+pub(super) fn dates(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let now = now.as_secs() as i64;
+    match (inspect::not_before(leaf), inspect::not_after(leaf)) {
+        (Some(start), _) if now < start => Err(CertificateError::NotValidYet.into()),
+        (_, Some(end)) if now > end => Err(CertificateError::Expired.into()),
+        (Some(_), Some(_)) => Ok(()),
+        _ => Err(CertificateError::BadEncoding.into()),
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.judge(leaf, between, name, now) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(error) => {
+                REFUSED.set(Some(Box::new(Refused {
+                    pin: Pin::of(leaf),
+                    names: inspect::names(leaf),
+                    issuer: inspect::issuer(leaf),
+                    self_signed: inspect::is_self_signed(leaf),
+                    no_roots: matches!(self.believe, Believe::Platform(_)) && platform().is_empty(),
+                })));
+                Err(error)
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Verifies clients: by roots, or because their very certificate was named.
+#[derive(Debug)]
+pub(super) struct ClientVerifier {
+    by_roots: Arc<dyn ClientCertVerifier>,
+    given: Given,
+}
+
+impl ClientVerifier {
+    pub(super) fn new(given: Given, required: bool) -> Result<Arc<Self>, VerifierBuilderError> {
+        let roots = Arc::new(given.store.clone());
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+        let builder = if required {
+            builder
+        } else {
+            builder.allow_unauthenticated()
+        };
+        let by_roots = builder.build()?;
+        Ok(Arc::new(ClientVerifier { by_roots, given }))
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.given.names(leaf) {
+            dates(leaf, now)?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        self.by_roots.verify_client_cert(leaf, between, now)
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        self.by_roots.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.by_roots.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.by_roots.root_hint_subjects()
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls12_signature(message, leaf, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls13_signature(message, leaf, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_roots.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::issue::{Leaf, Validity};
+
+    fn judge(verifier: &Verifier, leaf: &CertificateDer<'_>, name: &str) -> Result<(), Error> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        verifier.judge(leaf, &[], &name, UnixTime::now())
+    }
+
+    #[test]
+    fn the_local_authority_vouches_for_this_machine_and_for_no_other_name() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::at(home.path());
+        let authority = store.authority().unwrap();
+        let zero_flags = Verifier::new(Believe::Platform(Some(store)));
+        // Somebody who trusts the authority for everything, as `curl --cacert` would.
+        let root = authority.identity().chain.clone();
+        let everywhere = Verifier::new(Believe::Roots(Given::new(root).unwrap()));
+
+        let ours = authority
+            .issue(&Leaf::server(Name::of_this_machine(), Validity::days(1)))
+            .unwrap();
+        for name in ["localhost", "127.0.0.1", "::1"] {
+            judge(&zero_flags, &ours.chain[0], name).unwrap();
+            judge(&everywhere, &ours.chain[0], name).unwrap();
+        }
+        for name in ["example.com", "localhost.example.com", "192.0.2.1", "::2"] {
+            // Its key signs whatever it is given; nobody believes it.
+            let names = vec![name.parse::<Name>().unwrap(), "localhost".parse().unwrap()];
+            let theirs = authority.issue(&Leaf::server(names, Validity::days(1))).unwrap();
+            for verifier in [&zero_flags, &everywhere] {
+                judge(verifier, &theirs.chain[0], name).unwrap_err();
+                // Not for the name either that it might have vouched for: the whole certificate is void.
+                judge(verifier, &theirs.chain[0], "localhost").unwrap_err();
+            }
+            judge(&zero_flags, &ours.chain[0], name).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_named_certificate_is_believed_itself_within_its_dates_and_for_its_names() {
+        let make = |days: (i64, i64)| {
+            let now = time::OffsetDateTime::now_utc();
+            let validity = Validity {
+                not_before: now + time::Duration::days(days.0),
+                not_after: now + time::Duration::days(days.1),
+            };
+            let leaf = Leaf::server(["a.example".parse().unwrap()], validity);
+            let identity = crate::cert::issue::self_signed(&leaf).unwrap();
+            let given = Given::new(identity.chain.clone()).unwrap();
+            (Verifier::new(Believe::Roots(given)), identity.chain[0].clone())
+        };
+        let (verifier, leaf) = make((-1, 1));
+        judge(&verifier, &leaf, "a.example").unwrap();
+        judge(&verifier, &leaf, "b.example").unwrap_err();
+        let pinned = |certificate| Verifier::new(Believe::Pins(vec![Pin::of(certificate).unwrap()]));
+        let (expired, old) = make((-2, -1));
+        assert_eq!(
+            judge(&expired, &old, "a.example").unwrap_err(),
+            CertificateError::Expired.into()
+        );
+        judge(&pinned(&old), &old, "b.example").unwrap();
+        judge(&pinned(&old), &leaf, "a.example").unwrap_err();
+        let (early, new) = make((1, 2));
+        assert_eq!(
+            judge(&early, &new, "a.example").unwrap_err(),
+            CertificateError::NotValidYet.into()
+        );
+        judge(&Verifier::new(Believe::Anybody), &old, "b.example").unwrap();
+        judge(&Verifier::new(Believe::Platform(None)), &leaf, "a.example").unwrap_err();
+    }
+}

@@ -1,0 +1,134 @@
+//! What lies below TLS: reads are few and large, and the first bytes are remembered for when they turn out to be no TLS.
+//! Absent: TLS.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use crate::connection::stream::Io;
+
+/// Bytes asked of the stream below at once: four full records. rustls by itself asks for a quarter of one.
+const AHEAD: usize = 64 * 1024;
+
+/// Enough to tell what a peer speaks that does not speak TLS.
+const FIRST: usize = 64;
+
+/// The stream that carries TLS.
+pub(super) struct Wire {
+    io: Box<dyn Io>,
+    /// What was read and not yet asked for. It has no memory of its own while nothing flows.
+    ahead: Vec<u8>,
+    given: usize,
+    first: Vec<u8>,
+}
+
+impl Wire {
+    pub(super) fn new(io: Box<dyn Io>) -> Self {
+        Wire {
+            io,
+            ahead: Vec::new(),
+            given: 0,
+            first: Vec::new(),
+        }
+    }
+
+    /// The first bytes that came.
+    pub(super) fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// The handshake is done: nobody will ask for the first bytes any more.
+    pub(super) fn forget_first(&mut self) {
+        self.first = Vec::new();
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.given == this.ahead.len() {
+            this.ahead.clear();
+            this.given = 0;
+            this.ahead.reserve_exact(AHEAD);
+            match pin!(this.io.read_buf(&mut this.ahead)).poll(cx) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    this.ahead = Vec::new();
+                    return Poll::Pending;
+                }
+            };
+            if this.first.is_empty() {
+                this.first = this.ahead.iter().take(FIRST).copied().collect();
+            }
+        }
+        let rest = &this.ahead[this.given..];
+        let length = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..length]);
+        this.given += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut *self.io).poll_flush(cx))?;
+        Pin::new(&mut *self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_come_in_order_and_an_idle_wire_holds_none() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let mut wire = Wire::new(Box::new(near));
+        let sent: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+        far.write_all(&sent).await.unwrap();
+        let mut got = vec![0; sent.len()];
+        for part in got.chunks_mut(3000) {
+            wire.read_exact(part).await.unwrap();
+        }
+        assert_eq!(got, sent);
+        assert_eq!(wire.first(), &sent[..FIRST]);
+        let read = std::future::poll_fn(|cx| {
+            let mut byte = [0];
+            let polled = Pin::new(&mut wire).poll_read(cx, &mut ReadBuf::new(&mut byte));
+            Poll::Ready(polled.is_pending())
+        });
+        assert!(read.await);
+        assert_eq!(wire.ahead.capacity(), 0);
+        far.shutdown().await.unwrap();
+        assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
+        assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
+    }
+}

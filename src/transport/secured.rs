@@ -1,0 +1,164 @@
+//! What the TLS endpoint types share: fields, and a client with TLS on TCP or on any other client endpoint.
+//! Absent: the tables of their fields, and the handshakes.
+
+mod server;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+pub(super) use self::server::SecureServer;
+use super::Connector;
+use super::socket::Target;
+use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
+use crate::diagnostic::quoted;
+use crate::endpoint::{Args, Kind, Refused};
+use crate::error::{Error, Result, Status};
+use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, Trust, server_name};
+use crate::layer::{Layer, tls};
+use crate::units::duration_text;
+
+/// What `timeout` defaults to; the tables say the same in words.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The name to verify: that of the field `instead`, or the host.
+pub(super) fn verified_name(args: &Args, instead: &str) -> Result<ServerName<'static>, Refused> {
+    let named = if args.given(instead) { instead } else { "host" };
+    server_name(args.host(named)).ok_or_else(|| {
+        let message = format!("no certificate can be for {}", quoted(args.text(named)));
+        let refused = args.refuse(named, Kind::BadHostname, message);
+        refused.help(format!("{instead}=NAME gives the name to verify"))
+    })
+}
+
+/// Our certificate as a client; the key is in the same file where no other is named.
+pub(super) fn client_identity(
+    args: &Args,
+    certificate: &str,
+    passphrase: Option<PathBuf>,
+) -> Result<Option<KeyFiles>, Refused> {
+    let key = args.text_if("privateKey");
+    match (args.text_if(certificate), key) {
+        (None, None) => Ok(None),
+        (Some(certificate), key) => Ok(Some(KeyFiles {
+            key: key.unwrap_or(certificate).into(),
+            certificate: certificate.into(),
+            extra: None,
+            passphrase,
+        })),
+        (None, Some(_)) => {
+            let message = "a private key is of no use without its certificate";
+            let refused = args.refuse("privateKey", Kind::KeyWithoutCertificate, message);
+            Err(refused.help(format!("{certificate}=FILE names it")))
+        }
+    }
+}
+
+/// What TLS is spoken on.
+#[derive(Debug)]
+pub(super) enum Below {
+    /// TCP to the host.
+    Tcp(Target),
+    /// Whatever another endpoint leads to.
+    Endpoint(Box<dyn Connector>),
+}
+
+/// A client that speaks TLS.
+#[derive(Debug)]
+pub(super) struct SecureClient {
+    below: Below,
+    settings: ClientSettings,
+    /// The limit on everything: names, addresses, what is below, and the handshake.
+    timeout: Duration,
+    /// Made by the first connection and kept, so that later ones can resume its session.
+    config: OnceLock<ClientConfig>,
+    /// What comes before TLS on the wire, such as a PROXY header.
+    beneath: Vec<Arc<dyn Layer>>,
+}
+
+impl SecureClient {
+    pub(super) fn new(below: Below, settings: ClientSettings, timeout: Duration) -> Self {
+        SecureClient {
+            below,
+            settings,
+            timeout,
+            config: OnceLock::new(),
+            beneath: Vec::new(),
+        }
+    }
+
+    fn config(&self) -> Result<&ClientConfig> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = self.settings.read()?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    async fn open(&self, deadline: Instant, client: Option<&Facts>) -> Result<Stream> {
+        match &self.below {
+            Below::Tcp(target) => {
+                let stream = target.connect().await?;
+                let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);
+                let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
+                Ok(Stream::new(stream, Facts::new(local, peer)))
+            }
+            Below::Endpoint(connector) => {
+                let connected = timeout_at(deadline, connector.connect(client)).await;
+                match connected.map_err(|_elapsed| self.too_late("no connection"))?? {
+                    Connection::Stream(stream) => Ok(stream),
+                    Connection::Datagram(_) => Err(Error::new(
+                        Status::Usage,
+                        "TLS needs a stream, and the inner endpoint carries datagrams",
+                    )),
+                }
+            }
+        }
+    }
+
+    fn too_late(&self, what: &str) -> Error {
+        let limit = duration_text(self.timeout);
+        Error::new(Status::Timeout, format!("{what} within {limit}"))
+    }
+}
+
+impl SecureClient {
+    async fn secure(&self, config: &ClientConfig, client: Option<&Facts>) -> Result<Connection> {
+        let deadline = Instant::now() + self.timeout;
+        let mut stream = self.open(deadline, client).await?;
+        let secured = async {
+            for layer in &self.beneath {
+                stream = layer.connect(stream, client).await?;
+            }
+            tls::connect(stream, config).await
+        };
+        match timeout_at(deadline, secured).await {
+            Ok(secured) => secured.map(Connection::Stream),
+            Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
+        }
+    }
+}
+
+impl Connector for SecureClient {
+    fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
+        // Bad files are said before anybody is bothered.
+        Box::pin(async move { self.secure(self.config()?, client).await })
+    }
+
+    fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
+        self.beneath.push(Arc::clone(layer));
+        true
+    }
+
+    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+        let settings = ClientSettings {
+            trust: Trust::Anybody,
+            ..self.settings.clone()
+        };
+        Some(Box::pin(
+            async move { self.secure(&settings.read()?, None).await },
+        ))
+    }
+}
