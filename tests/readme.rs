@@ -335,17 +335,22 @@ fn script(block: &str) -> Result<String, String> {
     Ok(script)
 }
 
-/// A server of ours told to say when it is ready, and the file where it does, unless the example itself looks after that.
+/// A server of ours told to say when it is ready, and the file where it does. An example that asks for it itself is left
+/// as it is, and waited for all the same; one that gives it a descriptor looks after that, too.
 fn with_ready_file(line: &str, number: usize) -> (String, Option<String>) {
-    let ready = format!(".ready-{number}");
-    for verb in ["netkit serve ", "netkit listen "] {
-        if let Some(rest) = line.strip_prefix(verb)
-            && !rest.contains("--ready-file")
-        {
-            return (format!("{verb}--ready-file {ready} {rest}"), Some(ready));
-        }
+    let mut words = line.split_whitespace();
+    let ours = words.next() == Some("netkit");
+    // Options of the log may stand before the verb.
+    let verb = words.find(|word| !word.starts_with('-'));
+    let (true, Some(verb @ ("serve" | "listen")), false) = (ours, verb, line.contains(" --ready-fd ")) else {
+        return (line.to_owned(), None);
+    };
+    if let Some((_, rest)) = line.split_once(" --ready-file ") {
+        return (line.to_owned(), rest.split_whitespace().next().map(str::to_owned));
     }
-    (line.to_owned(), None)
+    let ready = format!(".ready-{number}");
+    let told = format!(" {verb} --ready-file {ready} ");
+    (line.replacen(&format!(" {verb} "), &told, 1), Some(ready))
 }
 
 /// Runs a script in a process group of its own: all that it and its children wrote, and its status if all of them came
