@@ -12,7 +12,7 @@ use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 use tokio::task::coop::poll_proceed;
 
-use super::datagrams::Datagrams;
+use super::datagrams;
 use super::socket::{Family, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::datagram::Messages;
@@ -289,9 +289,7 @@ impl UdpServer {
             socket.set_only_v6(false)?;
         }
         socket.bind(&address.into())?;
-        let socket = std::net::UdpSocket::from(socket);
-        let address = socket.local_addr()?;
-        Ok(UdpBound { socket, address })
+        Ok(UdpBound(datagrams::Socket::from_std(socket.into())?))
     }
 }
 
@@ -308,21 +306,16 @@ impl Binder for UdpServer {
     }
 }
 
-struct UdpBound {
-    socket: std::net::UdpSocket,
-    address: SocketAddr,
-}
+struct UdpBound(datagrams::Socket);
 
 impl Bound for UdpBound {
     /// Plain `udp` takes addresses of both families.
     fn endpoint(&self) -> String {
-        format!("udp:{}", reachable(self.address))
+        format!("udp:{}", reachable(self.0.local_addr()))
     }
 
     fn listen(&self) -> io::Result<Listener> {
-        Ok(Listener::Datagrams(Datagrams::from_std(
-            self.socket.try_clone()?,
-        )?))
+        Ok(Listener::Datagrams(self.0.listen()?))
     }
 }
 
@@ -382,6 +375,37 @@ mod tests {
                 server.endpoint()
             );
             ping(&*server).await;
+        }
+    }
+
+    /// Every thread of a server listens on the one socket, all at once.
+    #[test]
+    fn threads_that_listen_together_leave_path_mtu_discovery_alone() {
+        const THREADS: usize = 16;
+        let fresh = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let expected = rustix::net::sockopt::ip_mtu_discover(&fresh).unwrap();
+        for _ in 0..50 {
+            let server = UdpServer {
+                ip: Ipv4Addr::LOCALHOST.into(),
+                zone: None,
+                port: 0,
+            };
+            let bound = server.open().unwrap();
+            let start = std::sync::Barrier::new(THREADS);
+            std::thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        let runtime = tokio::runtime::Builder::new_current_thread()
+                            .enable_io()
+                            .build()
+                            .unwrap();
+                        let _entered = runtime.enter();
+                        start.wait();
+                        bound.listen().map(drop).unwrap();
+                    });
+                }
+            });
+            assert_eq!(rustix::net::sockopt::ip_mtu_discover(&bound.0).unwrap(), expected);
         }
     }
 
