@@ -139,14 +139,8 @@ async fn attempt(
     } else {
         TcpSocket::new_v6()?
     };
-    if !local.is_empty() {
-        let Some(local) = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "the bind address is of the other family",
-            ));
-        };
-        socket.bind(*local)?;
+    if let Some(local) = leaving_from(&local, address)? {
+        socket.bind(local)?;
     }
     if nodelay {
         socket.set_nodelay(true)?;
@@ -155,6 +149,21 @@ async fn attempt(
         SockRef::from(&socket).set_tcp_keepalive(&keep_alive(idle))?;
     }
     socket.connect(address).await
+}
+
+/// Which of the addresses to leave from, of those that were asked for, leads to `address`; `None`: the system chooses.
+///
+/// # Errors
+/// All of them are of the other family.
+pub(super) fn leaving_from(local: &[SocketAddr], address: SocketAddr) -> io::Result<Option<SocketAddr>> {
+    let of_family = local.iter().find(|local| local.is_ipv4() == address.is_ipv4());
+    if of_family.is_none() && !local.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the bind address is of the other family",
+        ));
+    }
+    Ok(of_family.copied())
 }
 
 fn keep_alive(idle: Duration) -> TcpKeepalive {
