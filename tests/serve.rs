@@ -854,3 +854,55 @@ fn a_second_server_on_a_socket_is_no_client_of_the_first() {
     outcome.status(0);
     first.wait().status(0);
 }
+
+#[test]
+fn a_hexdump_tells_peers_apart() {
+    let server = serve(["--hexdump", "echo", "tcp:0:127.0.0.1"]);
+    let (mut one, mut two) = (dial(server.address()), dial(server.address()));
+    let named = [one.local_addr().unwrap(), two.local_addr().unwrap()];
+    for wire in [&mut one, &mut two] {
+        wire.write_all(b"hello\n").unwrap();
+        assert_eq!(read(wire, 6), b"hello\n");
+    }
+    drop((one, two));
+    let said = server.stop().status(0).stderr;
+    let mut lines = said.lines().filter(|line| line.starts_with(['#', '<', '>']));
+    for peer in named {
+        assert_eq!(lines.next(), Some(&*format!("# {peer}")), "{said}");
+        for mark in ["<", ">"] {
+            let line = lines.next().unwrap_or_default();
+            assert!(
+                line.starts_with(&format!("{mark} 00000000  68 65 6c 6c 6f 0a")),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hexdump_shows_each_datagram_from_its_start() {
+    let server = serve(["--hexdump", "echo", "udp:0:127.0.0.1"]);
+    let socket = udp_client(&server.endpoint());
+    let ours = socket.local_addr().unwrap();
+    for message in [&b"ab"[..], b"", b"c"] {
+        socket.send(message).unwrap();
+        let length = undisturbed(|| socket.recv(&mut [0; 8])).unwrap();
+        assert_eq!(length, message.len());
+    }
+    let said = server.stop().status(0).stderr;
+    let dump: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with(['#', '<', '>']))
+        .map(|line| line.split("   ").next().unwrap_or_default())
+        .collect();
+    let expected = [
+        &*format!("# {ours}"),
+        "< 00000000  61 62",
+        "> 00000000  61 62",
+        "< 00000000  (empty)",
+        "> 00000000  (empty)",
+        "< 00000000  63",
+        "> 00000000  63",
+    ];
+    assert_eq!(dump, expected, "{said}");
+}

@@ -100,7 +100,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tapped<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Tapped<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
-        self.data(Direction::Sent, &buf[..written]);
+        if written > 0 {
+            self.data(Direction::Sent, &buf[..written]);
+        }
         Poll::Ready(Ok(written))
     }
 

@@ -76,7 +76,11 @@ impl<T> Idle<T> {
             return polled;
         }
         while self.timer.as_mut().poll(cx).is_ready() {
-            let due = self.moved + self.limit;
+            let Some(due) = self.moved.checked_add(self.limit) else {
+                // A limit beyond all times is never met. The timer is set as far off as it goes.
+                self.timer.set(tokio::time::sleep(self.limit));
+                continue;
+            };
             if due <= Instant::now() {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::TimedOut,
@@ -153,5 +157,15 @@ mod tests {
         assert!(IdleLimit::caused(&error));
         assert_eq!(error.to_string(), "nothing moved for 10s");
         assert_eq!(start.elapsed(), Duration::from_secs(18));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_beyond_all_times_is_never_met() {
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let stream = Stream::new(ours, Facts::new(Address::Unnamed, Address::Unnamed));
+        let mut stream = limited_stream(stream, Duration::MAX);
+        let lifetime = Duration::from_secs(80 * 365 * 24 * 60 * 60);
+        let read = tokio::time::timeout(lifetime, async { stream.read(&mut [0; 8]).await });
+        assert!(read.await.is_err());
     }
 }

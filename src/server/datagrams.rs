@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, warn};
 
+use crate::connection::Address;
 use crate::connection::datagram::LARGEST;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
@@ -31,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What can't be sent is lost and logged; while the socket has no room for answers nothing is received, so that the
 /// kernel's buffer is the only queue.
 pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, once: bool, hexdump: bool) {
-    let mut watch = Watch::new(hexdump);
+    let watch = Watch::new(hexdump);
     let mut outbox = Outbox::default();
     let mut answer = Vec::new();
     loop {
@@ -93,23 +94,23 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
 /// Who looks on. Most of the time nobody does, and then it costs a comparison.
 struct Watch {
     log: bool,
-    hexdump: Option<Hexdump>,
+    hexdump: bool,
 }
 
 impl Watch {
     fn new(hexdump: bool) -> Self {
         Watch {
             log: enabled!(Level::TRACE),
-            hexdump: hexdump.then(Hexdump::stderr),
+            hexdump,
         }
     }
 
-    fn data(&mut self, peer: SocketAddr, direction: Direction, message: &[u8]) {
+    fn data(&self, peer: SocketAddr, direction: Direction, message: &[u8]) {
         if self.log {
             Log::of(peer.to_string()).data(direction, message);
         }
-        if let Some(hexdump) = &mut self.hexdump {
-            hexdump.data(direction, message);
+        if self.hexdump {
+            Hexdump::of(Address::from(peer).to_string()).data(direction, message);
         }
     }
 }

@@ -386,7 +386,7 @@ impl Server {
     async fn converse(&self, mut stream: Stream, mut noted: Option<Noted>) {
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::stderr()));
+            taps.push(Box::new(Hexdump::of(stream.facts().peer.to_string())));
         }
         if let Some(noted) = &mut noted {
             // A layer may have learnt who it is that speaks.

@@ -11,6 +11,7 @@ pub use flows::Flows;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::{array, fmt};
@@ -19,7 +20,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta};
 use rustix::io::Errno;
 use tokio::io::Interest;
 
-use self::wire::Wire;
+use self::wire::{Prepared, Wire};
 use crate::connection::datagram::LARGEST;
 
 /// Room for one read: no datagram is longer, and the kernel joins no more than this (GRO).
@@ -82,13 +83,58 @@ pub struct Datagrams {
     inbox: Inbox,
 }
 
+/// A bound UDP socket that is ready for batches, but on no runtime yet.
+pub struct Socket(Prepared);
+
+impl Socket {
+    /// Takes over a bound socket and sets its options.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
+        Prepared::new(socket).map(Socket)
+    }
+
+    /// The address that it is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.local()
+    }
+
+    /// The socket on the current runtime, beside those that it is on already: they share what arrives.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen(&self) -> io::Result<Datagrams> {
+        Datagrams::new(self.0.try_clone()?)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("local", &self.0.local())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Datagrams {
     /// Takes over a bound socket. Needs a runtime.
     ///
     /// # Errors
     /// What the system says.
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let wire = Wire::new(socket)?;
+        Datagrams::new(Prepared::new(socket)?)
+    }
+
+    fn new(prepared: Prepared) -> io::Result<Self> {
+        let wire = Wire::new(prepared)?;
         let inbox = Inbox::new(wire.local.ip().is_unspecified());
         Ok(Datagrams {
             wire: Arc::new(wire),

@@ -14,17 +14,20 @@ use crate::error::reason;
 /// How long an attempt has before the next address is tried beside it (RFC 8305, section 8, recommends 250 ms).
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// An address that did not answer, and why.
-pub(super) type Failure = (SocketAddr, io::Error);
+/// An address that was tried, and why that failed; `None`: it has not answered.
+pub(super) type Attempt = (SocketAddr, Option<io::Error>);
 
-/// The failures in a line: each address with its reason, unless there was only one.
-pub(super) fn list(failures: &[Failure]) -> String {
-    match failures {
-        [(_, error)] => reason(error),
+/// What came of the attempts in a line: each address with its reason, unless there was only one; `silence` is the
+/// reason of those that have not answered.
+pub(super) fn list(attempts: &[Attempt], silence: &str) -> String {
+    let why = |error: &Option<io::Error>| error.as_ref().map_or_else(|| silence.to_owned(), reason);
+    match attempts {
+        [] => silence.to_owned(),
+        [(_, error)] => why(error),
         _ => {
-            let each: Vec<_> = failures
+            let each: Vec<_> = attempts
                 .iter()
-                .map(|(address, error)| format!("{address}: {}", reason(error)))
+                .map(|(address, error)| format!("{address}: {}", why(error)))
                 .collect();
             each.join("; ")
         }
@@ -46,12 +49,12 @@ pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Tries the addresses one after the other, the next one beside the others after `delay` or as soon as one fails.
-/// The first success wins and cancels the rest; what failed is noted in `failures`, which outlives a time limit.
+/// The first success wins and cancels the rest; what is tried is noted in `attempts`, which outlives a time limit.
 pub(super) async fn race<T, F, Fut>(
     addresses: Vec<SocketAddr>,
     delay: Duration,
     attempt: F,
-    failures: &mut Vec<Failure>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<T>
 where
     T: Send + 'static,
@@ -60,21 +63,26 @@ where
 {
     let mut waiting = addresses.into_iter();
     // Dropping the set aborts whatever is still under way.
-    let mut attempts = JoinSet::new();
+    let mut running = JoinSet::new();
     loop {
         match waiting.next() {
             Some(address) => {
-                let one = attempt(address);
-                attempts.spawn(async move { (address, one.await) });
+                let (one, place) = (attempt(address), attempts.len());
+                attempts.push((address, None));
+                running.spawn(async move { (place, one.await) });
             }
-            None if attempts.is_empty() => return None,
+            None if running.is_empty() => return None,
             None => {}
         }
         tokio::select! {
             biased;
-            Some(done) = attempts.join_next() => match done {
+            Some(done) = running.join_next() => match done {
                 Ok((_, Ok(won))) => return Some(won),
-                Ok((address, Err(error))) => failures.push((address, error)),
+                Ok((place, Err(error))) => {
+                    if let Some((_, failed)) = attempts.get_mut(place) {
+                        *failed = Some(error);
+                    }
+                }
                 Err(_cancelled) => {}
             },
             () = tokio::time::sleep(delay), if waiting.len() > 0 => {}
@@ -101,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_first_address_costs_the_attempt_delay() {
         let start = Instant::now();
-        let mut failures = Vec::new();
+        let mut attempts = Vec::new();
         let one = |address: SocketAddr| async move {
             if address.port() == 1 {
                 std::future::pending::<()>().await;
@@ -112,37 +120,61 @@ mod tests {
             addresses(&["1.1.1.1:1", "1.1.1.1:2"]),
             ATTEMPT_DELAY,
             one,
-            &mut failures,
+            &mut attempts,
         )
         .await;
         assert_eq!(won, Some(2));
         assert_eq!(start.elapsed(), ATTEMPT_DELAY);
-        assert!(failures.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_starts_the_next_attempt_at_once_and_all_are_reported() {
         let start = Instant::now();
-        let mut failures = Vec::new();
+        let mut attempts = Vec::new();
         let one = |_| async { Err::<(), _>(io::Error::from_raw_os_error(111)) };
         let won = race(
             addresses(&["1.1.1.1:1", "[::1]:1"]),
             ATTEMPT_DELAY,
             one,
-            &mut failures,
+            &mut attempts,
         )
         .await;
         assert_eq!(won, None);
         assert_eq!(start.elapsed(), Duration::ZERO);
         assert_eq!(
-            list(&failures),
+            list(&attempts, "no answer"),
             "1.1.1.1:1: connection refused; [::1]:1: connection refused"
         );
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_time_limit_leaves_what_was_tried_until_then() {
+        let mut attempts = Vec::new();
+        let one = |address: SocketAddr| async move {
+            if address.is_ipv6() {
+                return Err(io::Error::from_raw_os_error(111));
+            }
+            std::future::pending::<io::Result<()>>().await
+        };
+        let all = addresses(&["[::1]:80", "192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"]);
+        // The third of them is tried 250 ms after the second, and the last not at all.
+        let racing = race(all, ATTEMPT_DELAY, one, &mut attempts);
+        let limit = Duration::from_millis(400);
+        assert!(tokio::time::timeout(limit, racing).await.is_err());
+        assert_eq!(
+            list(&attempts, "no answer within 400ms"),
+            "[::1]:80: connection refused; 192.0.2.1:80: no answer within 400ms; \
+             192.0.2.2:80: no answer within 400ms"
+        );
+        assert_eq!(
+            list(&attempts[1..2], "no answer within 400ms"),
+            "no answer within 400ms"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_first_attempt_can_still_win() {
-        let mut failures = Vec::new();
+        let mut attempts = Vec::new();
         let one = |address: SocketAddr| async move {
             let wait = if address.port() == 1 { 300 } else { 10_000 };
             tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -152,7 +184,7 @@ mod tests {
             addresses(&["1.1.1.1:1", "1.1.1.1:2"]),
             ATTEMPT_DELAY,
             one,
-            &mut failures,
+            &mut attempts,
         )
         .await;
         assert_eq!(won, Some(1));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::race::{ATTEMPT_DELAY, Failure, interleave, list, race};
+use super::race::{ATTEMPT_DELAY, Attempt, interleave, list, race};
 use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
 use crate::units::duration_text;
@@ -60,22 +60,19 @@ impl Target {
     /// # Errors
     /// Status 3 with each address and its reason, status 4 when the time limit comes first.
     pub async fn connect(&self) -> Result<TcpStream> {
-        let mut failures = Vec::new();
-        match tokio::time::timeout(self.timeout, self.attempt_all(&mut failures)).await {
+        let mut attempts = Vec::new();
+        match tokio::time::timeout(self.timeout, self.attempt_all(&mut attempts)).await {
             Ok(Ok(Some(stream))) => Ok(stream),
-            Ok(Ok(None)) => Err(Error::new(Status::Connect, list(&failures))),
+            Ok(Ok(None)) => Err(Error::new(Status::Connect, list(&attempts, "no answer"))),
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => {
-                let mut why = format!("no answer within {}", duration_text(self.timeout));
-                if !failures.is_empty() {
-                    why = format!("{}; then {why}", list(&failures));
-                }
-                Err(Error::new(Status::Timeout, why))
+                let silence = format!("no answer within {}", duration_text(self.timeout));
+                Err(Error::new(Status::Timeout, list(&attempts, &silence)))
             }
         }
     }
 
-    async fn attempt_all(&self, failures: &mut Vec<Failure>) -> Result<Option<TcpStream>> {
+    async fn attempt_all(&self, attempts: &mut Vec<Attempt>) -> Result<Option<TcpStream>> {
         let addresses = resolve(&self.host, self.port, self.family).await?;
         let local: Arc<[SocketAddr]> = match &self.bind_address {
             None => Arc::new([]),
@@ -86,14 +83,14 @@ impl Target {
             return match attempt(address, local, self.nodelay, self.keepalive).await {
                 Ok(stream) => Ok(Some(stream)),
                 Err(error) => {
-                    failures.push((address, error));
+                    attempts.push((address, Some(error)));
                     Ok(None)
                 }
             };
         }
         let (nodelay, keepalive) = (self.nodelay, self.keepalive);
         let one = move |address| attempt(address, Arc::clone(&local), nodelay, keepalive);
-        Ok(race(interleave(addresses), ATTEMPT_DELAY, one, failures).await)
+        Ok(race(interleave(addresses), ATTEMPT_DELAY, one, attempts).await)
     }
 }
 
@@ -143,14 +140,8 @@ async fn attempt(
     } else {
         TcpSocket::new_v6()?
     };
-    if !local.is_empty() {
-        let Some(local) = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "the bind address is of the other family",
-            ));
-        };
-        socket.bind(*local)?;
+    if let Some(local) = leaving_from(&local, address)? {
+        socket.bind(local)?;
     }
     if nodelay {
         socket.set_nodelay(true)?;
@@ -159,6 +150,21 @@ async fn attempt(
         SockRef::from(&socket).set_tcp_keepalive(&keep_alive(idle))?;
     }
     socket.connect(address).await
+}
+
+/// Which of the addresses to leave from, of those that were asked for, leads to `address`; `None`: the system chooses.
+///
+/// # Errors
+/// All of them are of the other family.
+pub(super) fn leaving_from(local: &[SocketAddr], address: SocketAddr) -> io::Result<Option<SocketAddr>> {
+    let of_family = local.iter().find(|local| local.is_ipv4() == address.is_ipv4());
+    if of_family.is_none() && !local.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the bind address is of the other family",
+        ));
+    }
+    Ok(of_family.copied())
 }
 
 fn keep_alive(idle: Duration) -> TcpKeepalive {

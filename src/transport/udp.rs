@@ -12,13 +12,14 @@ use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 use tokio::task::coop::poll_proceed;
 
-use super::datagrams::Datagrams;
-use super::socket::{Family, not_bound, reachable, resolve, with_zone};
+use super::datagrams;
+use super::race::list;
+use super::socket::{Family, leaving_from, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
 use crate::endpoint::{Args, Param, ValueKind};
-use crate::error::{Error, Result, Status, reason};
+use crate::error::{Error, Result, Status};
 
 const CLIENT: &[Param] = &[
     Param::required(
@@ -96,7 +97,7 @@ pub(super) static UDP4: Transport = Transport {
 /// UDP on IPv6; a server that is bound to no address in particular takes IPv4 clients too.
 pub(super) static UDP6: Transport = Transport {
     name: "udp6",
-    summary: "UDP on IPv6; a server takes IPv4 clients too, unless an interface is given",
+    summary: "UDP on IPv6; a server takes IPv4 clients too, unless it is bound to one address",
     client: Some(ClientRole {
         params: CLIENT,
         examples: &["udp6:localhost:1234"],
@@ -140,22 +141,14 @@ impl Connector for Udp {
                 None => Vec::new(),
                 Some(name) => resolve(name, 0, self.family).await?,
             };
-            let mut failures = Vec::new();
-            for address in &addresses {
-                match open(*address, &local) {
+            let mut attempts = Vec::new();
+            for address in addresses {
+                match open(address, &local) {
                     Ok(connection) => return Ok(connection),
-                    Err(error) => failures.push((address, reason(&error))),
+                    Err(error) => attempts.push((address, Some(error))),
                 }
             }
-            let why = match &failures[..] {
-                [(_, why)] => why.clone(),
-                several => several
-                    .iter()
-                    .map(|(address, why)| format!("{address}: {why}"))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            };
-            Err(Error::new(Status::Connect, why))
+            Err(Error::new(Status::Connect, list(&attempts, "no answer")))
         })
     }
 }
@@ -173,14 +166,8 @@ fn in_order(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// A socket that is connected: it takes datagrams of that peer only, and hears when the peer's port is closed.
 fn open(address: SocketAddr, local: &[SocketAddr]) -> io::Result<Connection> {
     let socket = new_socket(address)?;
-    if !local.is_empty() {
-        let Some(local) = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "the bind address is of the other family",
-            ));
-        };
-        socket.bind(&(*local).into())?;
+    if let Some(local) = leaving_from(local, address)? {
+        socket.bind(&local.into())?;
     }
     socket.connect(&address.into())?;
     let socket = UdpSocket::from_std(socket.into())?;
@@ -289,9 +276,7 @@ impl UdpServer {
             socket.set_only_v6(false)?;
         }
         socket.bind(&address.into())?;
-        let socket = std::net::UdpSocket::from(socket);
-        let address = socket.local_addr()?;
-        Ok(UdpBound { socket, address })
+        Ok(UdpBound(datagrams::Socket::from_std(socket.into())?))
     }
 }
 
@@ -308,21 +293,16 @@ impl Binder for UdpServer {
     }
 }
 
-struct UdpBound {
-    socket: std::net::UdpSocket,
-    address: SocketAddr,
-}
+struct UdpBound(datagrams::Socket);
 
 impl Bound for UdpBound {
     /// Plain `udp` takes addresses of both families.
     fn endpoint(&self) -> String {
-        format!("udp:{}", reachable(self.address))
+        format!("udp:{}", reachable(self.0.local_addr()))
     }
 
     fn listen(&self) -> io::Result<Listener> {
-        Ok(Listener::Datagrams(Datagrams::from_std(
-            self.socket.try_clone()?,
-        )?))
+        Ok(Listener::Datagrams(self.0.listen()?))
     }
 }
 
@@ -382,6 +362,37 @@ mod tests {
                 server.endpoint()
             );
             ping(&*server).await;
+        }
+    }
+
+    /// Every thread of a server listens on the one socket, all at once.
+    #[test]
+    fn threads_that_listen_together_leave_path_mtu_discovery_alone() {
+        const THREADS: usize = 16;
+        let fresh = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let expected = rustix::net::sockopt::ip_mtu_discover(&fresh).unwrap();
+        for _ in 0..50 {
+            let server = UdpServer {
+                ip: Ipv4Addr::LOCALHOST.into(),
+                zone: None,
+                port: 0,
+            };
+            let bound = server.open().unwrap();
+            let start = std::sync::Barrier::new(THREADS);
+            std::thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        let runtime = tokio::runtime::Builder::new_current_thread()
+                            .enable_io()
+                            .build()
+                            .unwrap();
+                        let _entered = runtime.enter();
+                        start.wait();
+                        bound.listen().map(drop).unwrap();
+                    });
+                }
+            });
+            assert_eq!(rustix::net::sockopt::ip_mtu_discover(&bound.0).unwrap(), expected);
         }
     }
 

@@ -3,15 +3,21 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Direction, Tap};
 
 /// Bytes in a line.
 const WIDTH: usize = 16;
 
+/// The peer that was dumped last on standard error, which all connections share.
+static LAST: Mutex<String> = Mutex::new(String::new());
+
 /// The tap that dumps.
 pub struct Hexdump {
     out: Box<dyn Write + Send>,
+    /// Whose bytes they are, where there are several peers, and who was dumped last.
+    peer: Option<(String, &'static Mutex<String>)>,
     received: u64,
     sent: u64,
 }
@@ -21,6 +27,7 @@ impl Hexdump {
     pub fn new(out: impl Write + Send + 'static) -> Self {
         Hexdump {
             out: Box::new(out),
+            peer: None,
             received: 0,
             sent: 0,
         }
@@ -31,6 +38,22 @@ impl Hexdump {
     pub fn stderr() -> Self {
         Hexdump::new(std::io::stderr())
     }
+
+    /// Dumps to standard error, beside the dumps of other peers: where the peer is not the one dumped last, a line
+    /// such as `# 127.0.0.1:5555` comes first.
+    ///
+    /// Offsets begin at 0. A server of datagrams, which have nothing to do with each other, makes one for each.
+    #[must_use]
+    pub fn of(peer: String) -> Self {
+        Hexdump::named(std::io::stderr(), peer, &LAST)
+    }
+
+    fn named(out: impl Write + Send + 'static, peer: String, last: &'static Mutex<String>) -> Self {
+        Hexdump {
+            peer: Some((peer, last)),
+            ..Hexdump::new(out)
+        }
+    }
 }
 
 impl Tap for Hexdump {
@@ -40,6 +63,22 @@ impl Tap for Hexdump {
             Direction::Sent => ('>', &mut self.sent),
         };
         let mut text = String::with_capacity(bytes.len().div_ceil(WIDTH) * 80);
+        // Held until the bytes are written: nobody else's come between them and their peer. Nothing in here panics, so
+        // that what a poisoned lock holds is sound.
+        let mut last = self
+            .peer
+            .as_ref()
+            .map(|(peer, last)| (peer, last.lock().unwrap_or_else(PoisonError::into_inner)));
+        if let Some((peer, last)) = &mut last
+            && **last != **peer
+        {
+            let _ = writeln!(text, "# {peer}");
+            last.clone_from(peer);
+        }
+        if bytes.is_empty() {
+            // An empty datagram is one all the same.
+            let _ = writeln!(text, "{mark} {offset:08x}  (empty)");
+        }
         for line in bytes.chunks(WIDTH) {
             dump_line(&mut text, mark, *offset, line);
             *offset += line.len() as u64;
@@ -106,6 +145,29 @@ mod tests {
 < 00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|
 < 00000010  58                                                |X|
 > 00000006  21                                                |!|
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn several_peers_are_told_apart() {
+        static LAST: Mutex<String> = Mutex::new(String::new());
+        let out = Shared::default();
+        let of = |peer: &str| Hexdump::named(out.clone(), peer.to_owned(), &LAST);
+        let (mut one, mut two) = (of("127.0.0.1:1"), of("127.0.0.1:2"));
+        one.data(Direction::Received, b"a");
+        one.data(Direction::Sent, b"b");
+        two.data(Direction::Received, b"");
+        one.data(Direction::Received, b"c");
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let expected = "\
+# 127.0.0.1:1
+< 00000000  61                                                |a|
+> 00000000  62                                                |b|
+# 127.0.0.1:2
+< 00000000  (empty)
+# 127.0.0.1:1
+< 00000001  63                                                |c|
 ";
         assert_eq!(text, expected);
     }

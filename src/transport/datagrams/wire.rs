@@ -3,7 +3,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -20,24 +21,59 @@ use tracing::debug;
 use super::Run;
 use crate::connection::datagram::LARGEST;
 
+/// A bound socket whose options are set, for as many runtimes as want to use it.
+///
+/// They are set once: with every runtime setting them anew, one could read back what another had set for a moment.
+pub(super) struct Prepared {
+    socket: std::net::UdpSocket,
+    state: Arc<UdpSocketState>,
+    local: SocketAddr,
+}
+
+impl Prepared {
+    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        // quinn-udp makes it non-blocking, as tokio needs it.
+        let state = Arc::new(prepared(&socket, &local)?);
+        Ok(Prepared { socket, state, local })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The socket again, for one more runtime.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Prepared {
+            socket: self.socket.try_clone()?,
+            state: Arc::clone(&self.state),
+            local: self.local,
+        })
+    }
+}
+
+impl AsFd for Prepared {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// The sending side, which flows share.
 pub(super) struct Wire {
     pub(super) socket: UdpSocket,
-    pub(super) state: UdpSocketState,
+    pub(super) state: Arc<UdpSocketState>,
     pub(super) local: SocketAddr,
     /// Datagrams longer than this leave one by one; learnt from refusals.
     joined_max: AtomicUsize,
 }
 
 impl Wire {
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let local = socket.local_addr()?;
-        let state = prepared(&socket, &local)?;
+    /// Needs a runtime.
+    pub(super) fn new(prepared: Prepared) -> io::Result<Self> {
+        let Prepared { socket, state, local } = prepared;
         let joined_max = if state.max_gso_segments() > 1 { LARGEST } else { 0 };
-        // quinn-udp made it non-blocking, as tokio needs it.
-        let socket = UdpSocket::from_std(socket)?;
         Ok(Wire {
-            socket,
+            socket: UdpSocket::from_std(socket)?,
             state,
             local,
             joined_max: AtomicUsize::new(joined_max),
