@@ -23,18 +23,10 @@ fn roles() -> impl Iterator<
     ),
 > {
     TRANSPORTS.iter().flat_map(|transport| {
-        let client = transport
-            .client
-            .as_ref()
-            .map(|client| (Role::Client, client.params, client.examples));
-        let server = transport
-            .server
-            .as_ref()
-            .map(|server| (Role::Server, server.params, server.examples));
-        client
-            .into_iter()
-            .chain(server)
-            .map(|(role, params, examples)| (*transport, role, params, examples))
+        Role::ALL.into_iter().filter_map(|role| {
+            let (params, examples) = (transport.params(role)?, transport.examples(role)?);
+            Some((*transport, role, params, examples))
+        })
     })
 }
 

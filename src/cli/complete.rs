@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use netkit::endpoint::{Param, Role};
 use netkit::layer::WRAPPERS;
-use netkit::transport::{TRANSPORTS, Transport};
+use netkit::transport::TRANSPORTS;
 
 /// Completes client endpoints.
 pub(crate) fn client() -> ArgValueCompleter {
@@ -43,17 +43,17 @@ fn offers(typed: &str, role: Role) -> Vec<(String, &'static str)> {
     let Some((name, _)) = typed.split_once(':') else {
         let types = TRANSPORTS
             .iter()
-            .filter(|transport| params(transport, role).is_some())
+            .filter(|transport| transport.params(role).is_some())
             .map(|transport| (transport.name, transport.summary));
         let wrappers = WRAPPERS
             .iter()
-            .filter(|wrapper| wrapper.role(role).is_some())
+            .filter(|wrapper| wrapper.params(role).is_some())
             .map(|wrapper| (wrapper.name, wrapper.summary));
         let named = types.chain(wrappers);
         return named.map(|(name, doc)| (format!("{name}:"), doc)).collect();
     };
     let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == name);
-    if let Some(wrapper) = wrapper.and_then(|wrapper| wrapper.role(role)) {
+    if let Some(params) = wrapper.and_then(|wrapper| wrapper.params(role)) {
         // Its own fields, then the endpoint that it stands before.
         let mut start = name.len() + 1;
         while let Some((field, _)) = typed[start..].split_once(':')
@@ -62,7 +62,7 @@ fn offers(typed: &str, role: Role) -> Vec<(String, &'static str)> {
             start += field.len() + 1;
         }
         let (before, inner) = typed.split_at(start);
-        let mut found = fields(before, wrapper.params);
+        let mut found = fields(before, params);
         let inner = offers(inner, role);
         found.extend(
             inner
@@ -73,16 +73,9 @@ fn offers(typed: &str, role: Role) -> Vec<(String, &'static str)> {
     }
     // Fields are offered once the type is there, after the last colon.
     let transport = TRANSPORTS.iter().find(|transport| transport.name == name);
-    let params = transport.and_then(|transport| params(transport, role));
+    let params = transport.and_then(|transport| transport.params(role));
     let before = typed.rfind(':').map_or("", |at| &typed[..=at]);
     fields(before, params.unwrap_or_default())
-}
-
-fn params(transport: &Transport, role: Role) -> Option<&'static [Param]> {
-    match role {
-        Role::Client => transport.client.as_ref().map(|client| client.params),
-        Role::Server => transport.server.as_ref().map(|server| server.params),
-    }
 }
 
 fn fields(before: &str, params: &'static [Param]) -> Vec<(String, &'static str)> {

@@ -18,11 +18,7 @@ pub(crate) fn parts(parts: &[&str]) -> String {
 
 /// How an endpoint of this type is written in this role, if it has it.
 pub(crate) fn usage_of(transport: &Transport, role: Role) -> Option<String> {
-    let params = match role {
-        Role::Client => transport.client.as_ref()?.params,
-        Role::Server => transport.server.as_ref()?.params,
-    };
-    Some(usage(transport.name, params))
+    Some(usage(transport.name, transport.params(role)?))
 }
 
 /// The endpoint types of a role, a line each.
@@ -40,7 +36,7 @@ pub(crate) fn endpoints(role: Role) -> String {
 
 /// How a wrapper is written in this role, if it has it: its fields by name, then an endpoint.
 pub(crate) fn usage_of_wrapper(wrapper: &Wrapper, role: Role) -> Option<String> {
-    let fields = wrapper.role(role)?.params.iter();
+    let fields = wrapper.params(role)?.iter();
     let fields: String = fields
         .map(|param| format!("[:{}={}]", param.name, param.name.to_ascii_uppercase()))
         .collect();

@@ -191,21 +191,10 @@ fn describe(page: &mut Roff, transport: &Transport) {
     page.control("SS", [transport.name]);
     page.text([roman(transport.summary)]);
     for role in Role::ALL {
-        let Some(usage) = usage_of(transport, role) else {
-            continue;
-        };
-        let (params, examples) = match role {
-            Role::Client => transport
-                .client
-                .as_ref()
-                .map(|client| (client.params, client.examples)),
-            Role::Server => transport
-                .server
-                .as_ref()
-                .map(|server| (server.params, server.examples)),
+        let own = transport.params(role).zip(transport.examples(role));
+        if let Some((usage, (params, examples))) = usage_of(transport, role).zip(own) {
+            describe_role(page, role, usage, params, examples);
         }
-        .unwrap_or_default();
-        describe_role(page, role, usage, params, examples);
     }
 }
 
@@ -213,8 +202,9 @@ fn describe_wrapper(page: &mut Roff, wrapper: &Wrapper) {
     page.control("SS", [wrapper.name]);
     page.text([roman(wrapper.summary)]);
     for role in Role::ALL {
-        if let (Some(usage), Some(own)) = (usage_of_wrapper(wrapper, role), wrapper.role(role)) {
-            describe_role(page, role, usage, own.params, own.examples);
+        let own = wrapper.params(role).zip(wrapper.examples(role));
+        if let Some((usage, (params, examples))) = usage_of_wrapper(wrapper, role).zip(own) {
+            describe_role(page, role, usage, params, examples);
         }
     }
 }

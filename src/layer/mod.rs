@@ -39,6 +39,18 @@ impl Wrapper {
             Role::Server => self.server.as_ref(),
         }
     }
+
+    /// Its fields in this role, if it has it; they are given by name only.
+    #[must_use]
+    pub fn params(&self, role: Role) -> Option<&'static [Param]> {
+        self.role(role).map(|own| own.params)
+    }
+
+    /// Strings of this role that a reader can learn from, if it has it.
+    #[must_use]
+    pub fn examples(&self, role: Role) -> Option<&'static [&'static str]> {
+        self.role(role).map(|own| own.examples)
+    }
 }
 
 /// One role of a wrapper.

@@ -33,7 +33,7 @@ use std::task::{Context, Poll};
 use crate::connection::{Address, BoxFuture, Connection, Facts};
 #[cfg(feature = "tls")]
 use crate::endpoint::Spec;
-use crate::endpoint::{Args, Param, Refused};
+use crate::endpoint::{Args, Param, Refused, Role};
 use crate::error::Result;
 use crate::layer::Layer;
 
@@ -66,6 +66,27 @@ pub struct Transport {
     pub client: Option<ClientRole>,
     /// The server role, where it exists.
     pub server: Option<ServerRole>,
+}
+
+impl Transport {
+    /// Its fields in this role, if it has it: positional ones first and in order.
+    #[must_use]
+    pub fn params(&self, role: Role) -> Option<&'static [Param]> {
+        self.role(role).map(|(params, _)| params)
+    }
+
+    /// Strings of this role that a reader can learn from, if it has it.
+    #[must_use]
+    pub fn examples(&self, role: Role) -> Option<&'static [&'static str]> {
+        self.role(role).map(|(_, examples)| examples)
+    }
+
+    fn role(&self, role: Role) -> Option<(&'static [Param], &'static [&'static str])> {
+        match role {
+            Role::Client => self.client.as_ref().map(|own| (own.params, own.examples)),
+            Role::Server => self.server.as_ref().map(|own| (own.params, own.examples)),
+        }
+    }
 }
 
 /// The client role of an endpoint type.

@@ -90,7 +90,7 @@ pub(super) fn connector(spec: &Spec) -> Result<(Box<dyn Connector>, &'static Tra
         args,
     } = unwrap(spec, Role::Client)?;
     let Some(role) = &transport.client else {
-        return Err(other_end(&spec, transport.into(), Role::Client));
+        return Err(other_end(&spec, Row::Transport(transport), Role::Client));
     };
     let connector = (role.connector)(&args)?;
     Ok((wrapped::connector(connector, &wrappers, &spec)?, transport))
@@ -105,7 +105,7 @@ fn binder(spec: &Spec) -> Result<(Box<dyn Binder>, &'static Transport), Refused>
         args,
     } = unwrap(spec, Role::Server)?;
     let Some(role) = &transport.server else {
-        return Err(other_end(&spec, transport.into(), Role::Server));
+        return Err(other_end(&spec, Row::Transport(transport), Role::Server));
     };
     let binder = (role.binder)(&args)?;
     Ok((wrapped::binder(binder, &wrappers, &spec)?, transport))
@@ -282,7 +282,7 @@ fn unwrap(spec: &Spec, role: Role) -> Result<Unwrapped, Refused> {
         let name = spec.type_name();
         if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.name == name) {
             let (outer, inner) = spec.split_wrapper();
-            wrappers.push((*wrapper, read(&outer, (*wrapper).into(), role)?));
+            wrappers.push((*wrapper, read(&outer, Row::Wrapper(wrapper), role)?));
             spec = inner.ok_or_else(|| alone(&outer, wrapper))?;
             if spec.depth > MAX_DEPTH {
                 return Err(spec.too_deep(spec.name.span));
@@ -299,7 +299,7 @@ fn unwrap(spec: &Spec, role: Role) -> Result<Unwrapped, Refused> {
                 _ => refused,
             });
         };
-        let args = read(&spec, (*transport).into(), role)?;
+        let args = read(&spec, Row::Transport(transport), role)?;
         return Ok(Unwrapped {
             wrappers,
             spec,
@@ -315,40 +315,25 @@ fn alone(spec: &Spec, wrapper: &Wrapper) -> Refused {
         .help(format!("write it as {}:ENDPOINT", wrapper.name))
 }
 
-/// What a table says of a type, transport or wrapper.
+/// A type in its table, transport or wrapper.
 #[derive(Clone, Copy)]
-struct Row {
-    name: &'static str,
-    client: Option<&'static [Param]>,
-    server: Option<&'static [Param]>,
+enum Row {
+    Transport(&'static Transport),
+    Wrapper(&'static Wrapper),
 }
 
 impl Row {
+    fn name(self) -> &'static str {
+        match self {
+            Row::Transport(transport) => transport.name,
+            Row::Wrapper(wrapper) => wrapper.name,
+        }
+    }
+
     fn params(self, role: Role) -> Option<&'static [Param]> {
-        match role {
-            Role::Client => self.client,
-            Role::Server => self.server,
-        }
-    }
-}
-
-impl From<&'static Transport> for Row {
-    fn from(transport: &'static Transport) -> Self {
-        Row {
-            name: transport.name,
-            client: transport.client.as_ref().map(|client| client.params),
-            server: transport.server.as_ref().map(|server| server.params),
-        }
-    }
-}
-
-impl From<&'static Wrapper> for Row {
-    fn from(wrapper: &'static Wrapper) -> Self {
-        let params = |role| wrapper.role(role).map(|role| role.params);
-        Row {
-            name: wrapper.name,
-            client: params(Role::Client),
-            server: params(Role::Server),
+        match self {
+            Row::Transport(transport) => transport.params(role),
+            Row::Wrapper(wrapper) => wrapper.params(role),
         }
     }
 }
@@ -371,7 +356,7 @@ fn read(spec: &Spec, row: Row, role: Role) -> Result<Args, Refused> {
             let span = refused.diagnostic.span;
             let name = spec.source.get(span.start..span.end).unwrap_or_default();
             if others.iter().any(|param| param.answers_to(name)) {
-                let note = format!("`{name}` is for a {} {} endpoint", row.name, role.other());
+                let note = format!("`{name}` is for a {} {} endpoint", row.name(), role.other());
                 return Err(refused.help(note));
             }
             Err(refused)
@@ -392,11 +377,11 @@ fn read(spec: &Spec, row: Row, role: Role) -> Result<Args, Refused> {
                         .unwrap_or(&spec.source)
                 ),
                 role.other(),
-                row.name,
+                row.name(),
                 listed(&needed, "and"),
             );
             let mut wrong = spec.refuse(Kind::WrongRole, refused.diagnostic.span, message);
-            wrong = wrong.help(format!("write it as {}", usage(row.name, wanted)));
+            wrong = wrong.help(format!("write it as {}", usage(row.name(), wanted)));
             Err(wrong)
         }
         _ => Err(refused),
@@ -406,7 +391,7 @@ fn read(spec: &Spec, row: Row, role: Role) -> Result<Args, Refused> {
 fn other_end(spec: &Spec, row: Row, role: Role) -> Refused {
     let message = format!(
         "there is no {role} {} endpoint, only a {} one",
-        row.name,
+        row.name(),
         role.other()
     );
     spec.refuse(Kind::WrongRole, spec.name.span, message)

@@ -229,7 +229,7 @@ mod tests {
     fn examples_parse() {
         for wrapper in crate::layer::WRAPPERS {
             for role in Role::ALL {
-                for example in wrapper.role(role).map_or(&[][..], |role| role.examples) {
+                for example in wrapper.examples(role).unwrap_or_default() {
                     assert!(Reading::parse(OsStr::new(example), role).is_ok(), "{example}");
                 }
             }
