@@ -74,6 +74,15 @@ pub(super) fn decrypt(der: &[u8], passphrase: &[u8], path: &Path) -> Result<Priv
     };
     let is_bearable = match &scheme.kdf {
         Kdf::Pbkdf2(terms) => terms.iteration_count <= ROUNDS_MAX,
+        // RFC 7914, section 6: a power of two above 1. Other costs are no scrypt, and the library does not expect them.
+        Kdf::Scrypt(terms)
+            if terms.cost_parameter < 2
+                || !terms.cost_parameter.is_power_of_two()
+                || terms.block_size < 1
+                || terms.parallelization < 1 =>
+        {
+            return Err(damaged());
+        }
         Kdf::Scrypt(terms) => {
             let block = u64::from(terms.block_size).saturating_mul(128);
             let rounds = block.saturating_mul(u64::from(terms.parallelization));

@@ -160,9 +160,11 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         if !permits.is_empty() {
+            let permitted_subtrees: Vec<_> = permits.iter().map(subtree).collect();
+            let excluded_subtrees = other_kinds(&permitted_subtrees);
             params.name_constraints = Some(NameConstraints {
-                permitted_subtrees: permits.iter().map(subtree).collect(),
-                excluded_subtrees: Vec::new(),
+                permitted_subtrees,
+                excluded_subtrees,
             });
             // Names of other kinds, such as mail addresses, are ruled out with the uses that they have.
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -262,6 +264,30 @@ fn subtree(permit: &Permit) -> GeneralSubtree {
             GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, *bits))
         }
     }
+}
+
+/// All names of the kinds that nothing is permitted of. A constraint binds only the kinds that it lists (RFC 5280,
+/// section 4.2.1.10), so that an authority for a domain could otherwise vouch for any address.
+fn other_kinds(permitted: &[GeneralSubtree]) -> Vec<GeneralSubtree> {
+    let mut others = Vec::new();
+    if !permitted
+        .iter()
+        .any(|subtree| matches!(subtree, GeneralSubtree::DnsName(_)))
+    {
+        others.push(GeneralSubtree::DnsName(String::new()));
+    }
+    if !permitted
+        .iter()
+        .any(|subtree| matches!(subtree, GeneralSubtree::IpAddress(_)))
+    {
+        for every in [
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ] {
+            others.push(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(every, 0)));
+        }
+    }
+    others
 }
 
 fn key_pair(key_type: KeyType) -> Result<KeyPair, Fault> {

@@ -221,7 +221,12 @@ impl Server {
             match accepted {
                 Ok(Some(incoming)) => {
                     if self.0.limits.once {
-                        if self.serve_once(incoming, &endpoint).await {
+                        // A client that stalls in a handshake must not keep us from stopping.
+                        let served = tokio::select! {
+                            () = stop.told() => return Ok(()),
+                            served = self.serve_once(incoming, &endpoint) => served,
+                        };
+                        if served {
                             return Ok(());
                         }
                     } else {

@@ -155,6 +155,8 @@ impl Connector for SecureClient {
     fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
         let settings = ClientSettings {
             trust: Trust::Anybody,
+            // Nor do we say who we are to somebody who was not verified.
+            identity: None,
             ..self.settings.clone()
         };
         Some(Box::pin(

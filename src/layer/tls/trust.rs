@@ -39,10 +39,21 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// `None` where none of the certificates can be a root.
+    /// `None` where there is no certificate that can be believed.
+    ///
+    /// Only authorities become roots: a root vouches for others without being asked whether it may, and somebody's
+    /// own certificate that was named is believed itself and lends its trust to nobody.
     pub(super) fn new(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
-        let store = store(&certificates);
-        (!store.is_empty()).then_some(Given { store, certificates })
+        let authorities: Vec<_> = certificates
+            .iter()
+            .filter(|known| inspect::is_authority(known))
+            .cloned()
+            .collect();
+        let store = store(&authorities);
+        let believable = certificates
+            .iter()
+            .any(|known| ParsedCertificate::try_from(known).is_ok());
+        believable.then_some(Given { store, certificates })
     }
 
     /// Whether it is among those that were named; then it need not be fit to vouch for itself.
@@ -211,21 +222,34 @@ impl ServerCertVerifier for Verifier {
 /// Verifies clients: by roots, or because their very certificate was named.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
-    by_roots: Arc<dyn ClientCertVerifier>,
+    /// `None` where only certificates themselves were named.
+    by_roots: Option<Arc<dyn ClientCertVerifier>>,
     given: Given,
+    required: bool,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientVerifier {
     pub(super) fn new(given: Given, required: bool) -> Result<Arc<Self>, VerifierBuilderError> {
-        let roots = Arc::new(given.store.clone());
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
-        let builder = if required {
-            builder
+        let by_roots = if given.store.is_empty() {
+            None
         } else {
-            builder.allow_unauthenticated()
+            let roots = Arc::new(given.store.clone());
+            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+            let builder = if required {
+                builder
+            } else {
+                builder.allow_unauthenticated()
+            };
+            Some(builder.build()?)
         };
-        let by_roots = builder.build()?;
-        Ok(Arc::new(ClientVerifier { by_roots, given }))
+        let algorithms = provider().signature_verification_algorithms;
+        Ok(Arc::new(ClientVerifier {
+            by_roots,
+            given,
+            required,
+            algorithms,
+        }))
     }
 }
 
@@ -240,19 +264,24 @@ impl ClientCertVerifier for ClientVerifier {
             dates(leaf, now)?;
             return Ok(ClientCertVerified::assertion());
         }
-        self.by_roots.verify_client_cert(leaf, between, now)
+        match &self.by_roots {
+            Some(by_roots) => by_roots.verify_client_cert(leaf, between, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
     }
 
     fn offer_client_auth(&self) -> bool {
-        self.by_roots.offer_client_auth()
+        true
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.by_roots.client_auth_mandatory()
+        self.required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.by_roots.root_hint_subjects()
+        self.by_roots
+            .as_ref()
+            .map_or(&[], |by_roots| by_roots.root_hint_subjects())
     }
 
     fn verify_tls12_signature(
@@ -261,7 +290,7 @@ impl ClientCertVerifier for ClientVerifier {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_roots.verify_tls12_signature(message, leaf, signature)
+        verify_tls12_signature(message, leaf, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -270,11 +299,11 @@ impl ClientCertVerifier for ClientVerifier {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_roots.verify_tls13_signature(message, leaf, signature)
+        verify_tls13_signature(message, leaf, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_roots.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -349,5 +378,52 @@ mod tests {
         );
         judge(&Verifier::new(Believe::Anybody), &old, "b.example").unwrap();
         judge(&Verifier::new(Believe::Platform(None)), &leaf, "a.example").unwrap_err();
+    }
+
+    #[test]
+    fn a_named_certificate_vouches_for_nobody_else() {
+        let leaf = |name: &str| Leaf::server([name.parse().unwrap()], Validity::days(1));
+        let alice = crate::cert::issue::self_signed(&leaf("a.example")).unwrap();
+        let verifier = Verifier::new(Believe::Roots(Given::new(alice.chain.clone()).unwrap()));
+        judge(&verifier, &alice.chain[0], "a.example").unwrap();
+        assert!(!inspect::is_authority(&alice.chain[0]));
+        let Believe::Roots(given) = &verifier.believe else {
+            panic!("no roots")
+        };
+        assert!(given.store.is_empty(), "a leaf became a root");
+        assert!(
+            ClientVerifier::new(Given::new(alice.chain).unwrap(), true)
+                .unwrap()
+                .client_auth_mandatory()
+        );
+    }
+
+    #[test]
+    fn an_authority_for_names_of_one_kind_vouches_for_none_of_another() {
+        use crate::cert::issue::{Authority, Permit};
+        let key_type = crate::cert::KeyType::EcdsaP256;
+        for (permit, good, bad) in [
+            (Permit::Dns("a.example".into()), "a.example", "192.0.2.1"),
+            (
+                Permit::Network("192.0.2.1".parse().unwrap(), 32),
+                "192.0.2.1",
+                "a.example",
+            ),
+        ] {
+            let authority = Authority::new("test", &[permit], key_type, Validity::days(1)).unwrap();
+            let verifier = Verifier::new(Believe::Roots(
+                Given::new(authority.identity().chain.clone()).unwrap(),
+            ));
+            for (name, believed) in [(good, true), (bad, false)] {
+                let theirs = authority
+                    .issue(&Leaf::server([name.parse().unwrap()], Validity::days(1)))
+                    .unwrap();
+                assert_eq!(
+                    judge(&verifier, &theirs.chain[0], name).is_ok(),
+                    believed,
+                    "{name}"
+                );
+            }
+        }
     }
 }
