@@ -3,6 +3,19 @@
 //! A string such as `tcp:localhost:1234` names an *endpoint*; an endpoint yields *connections*; a *layer* turns a
 //! stream into a stream; a *protocol* talks on one; an *engine* decides how many, how long, until when. The modules
 //! stand on floors whose imports go down, never up; `ARCHITECTURE.md` draws them.
+//!
+//! ```
+//! use netkit::endpoint::{Kind, Role};
+//! use netkit::transport::reading::Reading;
+//!
+//! let reading = Reading::parse("tcp:[::1]:80".as_ref(), Role::Client)?;
+//! assert_eq!(reading.canonical, "tcp:[::1]:80");
+//!
+//! let refused = Reading::parse("tcp:prot=80".as_ref(), Role::Server).unwrap_err();
+//! assert_eq!(refused.kind, Kind::UnknownArgument);
+//! assert_eq!(refused.diagnostic.picture(), "  tcp:prot=80\n      ^^^^\n");
+//! # Ok::<(), netkit::endpoint::Refused>(())
+//! ```
 
 #[cfg(feature = "tls")]
 pub mod cert;
