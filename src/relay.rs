@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
+use tracing::warn;
 
 use crate::connection::datagram::{LARGEST, Messages};
 use crate::connection::pump::{Across, Failed, Pump};
@@ -372,7 +373,11 @@ impl Outgoing {
         }
         match most.iter().position(|&byte| byte == b'\n') {
             Some(at) => Some(at + 1),
-            None if self.ended || most.len() == LARGEST => Some(most.len()),
+            None if most.len() == LARGEST => {
+                warn!("a line is longer than a datagram can be, {LARGEST} bytes: it is cut");
+                Some(most.len())
+            }
+            None if self.ended => Some(most.len()),
             None => None,
         }
     }

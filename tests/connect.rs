@@ -660,3 +660,22 @@ fn hangup_reopens_the_log_file_and_ends_nothing() {
     client.end_input();
     client.wait().status(0);
 }
+
+#[test]
+fn what_line_cannot_do_is_said() {
+    let server = serve(["echo", "tcp:0:127.0.0.1", "udp:0:127.0.0.1"]);
+    let endpoints = server.endpoints(2);
+    connect([endpoints[0].as_str(), "--line"])
+        .input("x\n")
+        .run()
+        .status(0)
+        .wrote("x\n")
+        .mentions("--line changes nothing");
+    let long = [vec![b'x'; 70_000], b"\n".to_vec()].concat();
+    connect([endpoints[1].as_str(), "--line"])
+        .input(long.clone())
+        .run()
+        .status(0)
+        .wrote(long)
+        .mentions("a line is longer than a datagram can be");
+}

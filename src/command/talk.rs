@@ -90,6 +90,12 @@ impl Console {
 
     /// Talks with a peer on a stream.
     pub(super) async fn converse(&mut self, peer: Stream, terms: &Terms<'_>) -> Result<Status> {
+        if terms.options.line {
+            warn!(
+                "--line changes nothing: {} carries bytes, not datagrams",
+                terms.endpoint
+            );
+        }
         let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
         let Connection::Stream(mut peer) = connection else {
             return Ok(Status::Done);
