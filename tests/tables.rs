@@ -261,7 +261,7 @@ fn help_lists_every_type_protocol_and_status() {
             "serve --help lacks {}",
             protocol.name
         );
-        for setting in protocol.settings {
+        for setting in protocol.settings.iter().chain(protocol.repeated) {
             assert!(
                 help.contains(&format!("--{}", setting.name)),
                 "serve --help lacks --{}",
@@ -290,7 +290,7 @@ fn protocol_names_are_unique_lower_case_and_documented() {
             protocol.name
         );
         assert!(is_a_sentence_part(protocol.summary), "{}", protocol.summary);
-        for setting in protocol.settings {
+        for setting in protocol.settings.iter().chain(protocol.repeated) {
             assert!(
                 is_a_sentence_part(setting.doc),
                 "{}: {}",

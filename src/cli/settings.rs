@@ -1,53 +1,78 @@
 //! The settings of protocols as flags: what a protocol lists in its table can be given by name.
 //! Absent: what the settings mean.
 
-use clap::builder::ValueParser;
-use clap::{Arg, ArgMatches, Command};
+use std::sync::Arc;
 
-use netkit::endpoint::{Args, Role, Spec};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+
+use netkit::endpoint::{Args, Param, Role, Spec, ValueKind};
 use netkit::error::{Error, Result, Status};
-use netkit::protocol::{PROTOCOLS, Protocol, Service};
+use netkit::protocol::{PROTOCOLS, Protocol, Service, Setup, Unfit};
+use netkit::transport::reading::Dialler;
 
 /// The settings that were given, with the names of their table.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Settings(Vec<(&'static str, String)>);
+pub(crate) struct Settings {
+    single: Vec<(&'static str, String)>,
+    repeated: Vec<(&'static str, String)>,
+}
 
-/// The names of all settings, each with the protocols that have it.
-fn all() -> impl Iterator<Item = (&'static str, Vec<&'static Protocol>)> {
-    let mut names: Vec<&'static str> = Vec::new();
-    for setting in PROTOCOLS.iter().flat_map(|protocol| protocol.settings) {
-        if !names.contains(&setting.name) {
-            names.push(setting.name);
+/// All settings by name: what they look like, and the protocols that have them.
+fn all() -> Vec<(&'static Param, Vec<&'static str>)> {
+    let mut all: Vec<(&'static Param, Vec<&'static str>)> = Vec::new();
+    for protocol in PROTOCOLS {
+        for setting in protocol.settings.iter().chain(protocol.repeated) {
+            match all.iter_mut().find(|(known, _)| known.name == setting.name) {
+                Some((_, owners)) => owners.push(protocol.name),
+                None => all.push((setting, vec![protocol.name])),
+            }
         }
     }
-    names.into_iter().map(|name| {
-        let having = PROTOCOLS.iter().filter(|protocol| has(protocol, name)).copied();
-        (name, having.collect())
-    })
+    all
+}
+
+fn is_repeated(name: &str) -> bool {
+    PROTOCOLS
+        .iter()
+        .flat_map(|protocol| protocol.repeated)
+        .any(|setting| setting.name == name)
 }
 
 fn has(protocol: &Protocol, name: &str) -> bool {
-    protocol.settings.iter().any(|setting| setting.name == name)
+    let mut settings = protocol.settings.iter().chain(protocol.repeated);
+    settings.any(|setting| setting.name == name)
+}
+
+fn flag(setting: &'static Param, owners: &[&str]) -> Arg {
+    let arg = Arg::new(setting.name)
+        .long(setting.name)
+        .value_parser(ValueParser::string())
+        .help_heading("Settings of protocols")
+        .help(format!("{}: {}", owners.join(", "), setting.doc));
+    match setting.value {
+        // Said without a value, it is a yes.
+        ValueKind::Flag => arg
+            .value_name("YES|NO")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("yes"),
+        ValueKind::Path => arg.value_name("PATH").value_hint(ValueHint::FilePath),
+        _ => arg
+            .value_name(setting.name.to_uppercase())
+            .allow_hyphen_values(true)
+            .action(if is_repeated(setting.name) {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            }),
+    }
 }
 
 impl clap::Args for Settings {
     fn augment_args(mut command: Command) -> Command {
-        for (name, having) in all() {
-            let owners: Vec<_> = having.iter().map(|protocol| protocol.name).collect();
-            let doc = having
-                .iter()
-                .flat_map(|protocol| protocol.settings)
-                .find(|setting| setting.name == name)
-                .map_or("", |setting| setting.doc);
-            command = command.arg(
-                Arg::new(name)
-                    .long(name)
-                    .value_name(name.to_uppercase())
-                    .value_parser(ValueParser::string())
-                    .allow_hyphen_values(true)
-                    .help_heading("Settings of protocols")
-                    .help(format!("{}: {doc}", owners.join(", "))),
-            );
+        for (setting, owners) in all() {
+            command = command.arg(flag(setting, &owners));
         }
         command
     }
@@ -59,9 +84,16 @@ impl clap::Args for Settings {
 
 impl clap::FromArgMatches for Settings {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let given =
-            all().filter_map(|(name, _)| matches.get_one::<String>(name).map(|value| (name, value.clone())));
-        Ok(Settings(given.collect()))
+        let mut settings = Settings::default();
+        for (setting, _) in all() {
+            let given = matches.get_many::<String>(setting.name).unwrap_or_default();
+            let given = given.map(|value| (setting.name, value.clone()));
+            match is_repeated(setting.name) {
+                true => settings.repeated.extend(given),
+                false => settings.single.extend(given),
+            }
+        }
+        Ok(settings)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
@@ -82,7 +114,7 @@ impl Settings {
                 format!("there is no protocol `{name}`"),
             ));
         };
-        for (setting, _) in &self.0 {
+        for (setting, _) in self.single.iter().chain(&self.repeated) {
             if !has(protocol, setting) {
                 return Err(Error::new(
                     Status::Usage,
@@ -91,16 +123,23 @@ impl Settings {
             }
         }
         let spec = self
-            .0
+            .single
             .iter()
             .fold(Spec::new(name), |spec, (name, value)| spec.keyword(*name, value));
-        let refused = match Args::read(&spec, Role::Server, protocol.settings) {
-            Ok(args) => match (protocol.service)(&args) {
-                Ok(service) => return Ok(service),
-                Err(refused) => refused,
-            },
-            Err(refused) => refused,
+        let made = Args::read(&spec, Role::Server, protocol.settings)
+            .map_err(Unfit::Setting)
+            .and_then(|args| {
+                (protocol.service)(&Setup {
+                    args: &args,
+                    repeated: &self.repeated,
+                    dial: Arc::new(Dialler),
+                })
+            });
+        let error = match made {
+            Ok(service) => return Ok(service),
+            Err(Unfit::Setting(refused)) => Error::new(Status::Usage, refused.diagnostic.message),
+            Err(Unfit::Named(error)) => error,
         };
-        Err(Error::new(Status::Usage, refused.diagnostic.message).on(format!("could not set up {name}")))
+        Err(error.on(format!("could not set up {name}")))
     }
 }

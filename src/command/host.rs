@@ -2,8 +2,10 @@
 //! Absent: what is served.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::sync::{Arc, Weak};
 
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use crate::cli::options::ReadyOptions;
@@ -12,6 +14,7 @@ use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::signals::{Signal, Signals};
+use netkit::protocol::Upkeep;
 use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
@@ -71,35 +74,90 @@ pub(super) fn tell((ready, earlier): (Ready, Earlier), bound: &[Arc<dyn Bound>])
 }
 
 /// What reloads on SIGHUP. It does not keep an address bound that the server has given back.
-pub(super) fn reloading(bound: &[Arc<dyn Bound>]) -> Vec<Weak<dyn Bound>> {
-    bound.iter().map(Arc::downgrade).collect()
+#[derive(Clone)]
+pub(super) struct Reloading {
+    bound: Vec<Weak<dyn Bound>>,
+    upkeep: Option<Arc<dyn Upkeep>>,
+}
+
+impl Reloading {
+    /// The endpoints, and the files of what is served on them.
+    pub(super) fn new(bound: &[Arc<dyn Bound>], upkeep: Option<Arc<dyn Upkeep>>) -> Self {
+        Reloading {
+            bound: bound.iter().map(Arc::downgrade).collect(),
+            upkeep,
+        }
+    }
+
+    /// Reads files, and so may block.
+    fn reload(&self) {
+        for bound in self.bound.iter().filter_map(Weak::upgrade) {
+            if let Err(error) = bound.reload() {
+                warn!("{error}");
+            }
+        }
+        match self.upkeep.as_ref().map(|upkeep| upkeep.reload()) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(what))) => info!("reloaded {what}"),
+            Some(Err(error)) => warn!("{error}"),
+        }
+    }
 }
 
 /// Heeds signals for as long as it is polled: the first one to stop pulls the lever, a second one once more, SIGHUP
-/// reopens the log and reloads the certificates.
-pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, bound: Vec<Weak<dyn Bound>>) {
+/// reopens the log and reloads files.
+pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, reloading: Reloading) {
+    // At most one is under way, and a signal that comes meanwhile makes one more of it.
+    let mut under_way: Option<JoinHandle<()>> = None;
+    let mut again = false;
     loop {
-        match signals.next().await {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            () = done(&mut under_way) => {
+                under_way = None;
+                if std::mem::take(&mut again) {
+                    under_way = Some(in_the_background(&reloading));
+                } else {
+                    notify::ready();
+                }
+                continue;
+            }
+        };
+        match signal {
             Signal::Interrupt | Signal::Terminate => {
                 notify::stopping();
                 lever.pull();
             }
             Signal::Hangup => {
-                notify::reloading();
                 match log.reopen() {
                     Ok(true) => debug!("reopened the log"),
                     Ok(false) => {}
                     // The old file still takes lines, but whoever moved it away does not look there.
                     Err(error) => warn!(target: TARGET, "{error}"),
                 }
-                for bound in bound.iter().filter_map(Weak::upgrade) {
-                    if let Err(error) = bound.reload() {
-                        warn!("{error}");
-                    }
+                if under_way.is_some() {
+                    again = true;
+                } else {
+                    notify::reloading();
+                    under_way = Some(in_the_background(&reloading));
                 }
-                notify::ready();
             }
         }
+    }
+}
+
+/// A disk that is slow to answer holds up nobody.
+fn in_the_background(reloading: &Reloading) -> JoinHandle<()> {
+    let reloading = reloading.clone();
+    tokio::task::spawn_blocking(move || reloading.reload())
+}
+
+/// Pending for as long as nothing is under way.
+async fn done(under_way: &mut Option<JoinHandle<()>>) {
+    match under_way {
+        // One that panicked has said so.
+        Some(task) => drop(task.await),
+        None => pending().await,
     }
 }
 

@@ -75,7 +75,7 @@ impl Listen {
         let (lever, stop) = stop();
         let status = runtime.block_on(async {
             let signals = host::signals()?;
-            let reloading = host::reloading(&bound);
+            let reloading = host::Reloading::new(&bound, None);
             let listener = bound[0].listen().map_err(failed)?;
             host::tell(ready, &bound)?;
             tokio::select! {

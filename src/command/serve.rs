@@ -83,6 +83,7 @@ impl Serve {
         let output_is_taken = endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
+        let reloading = host::Reloading::new(&bound, service.upkeep.clone());
         let server = Server::new(service, self.limits());
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
@@ -92,7 +93,6 @@ impl Serve {
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
             let signals = host::signals()?;
-            let reloading = host::reloading(&bound);
             host::tell(ready, &bound)?;
             tokio::select! {
                 served = server.run(bound, stop) => served.map_err(failed),

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 
 pub mod datagram;
+pub mod dial;
 pub mod facts;
 pub mod prefixed;
 pub mod proxied;
@@ -12,6 +13,7 @@ pub mod stream;
 pub mod tap;
 
 pub use datagram::Datagram;
+pub use dial::Dial;
 pub use facts::{Address, Facts};
 pub use proxied::Proxied;
 pub use stream::Stream;

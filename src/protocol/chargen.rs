@@ -19,6 +19,7 @@ pub(super) static CHARGEN: Protocol = Protocol {
     name: "chargen",
     summary: "sends lines of a rotating pattern without end (RFC 864)",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::both(Chargen::default())),
 };
 

@@ -13,6 +13,7 @@ pub(super) static DAYTIME: Protocol = Protocol {
     name: "daytime",
     summary: "says the date and the time in UTC, as a line (RFC 867)",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::both(Daytime)),
 };
 

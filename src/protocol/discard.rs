@@ -11,6 +11,7 @@ pub(super) static DISCARD: Protocol = Protocol {
     name: "discard",
     summary: "throws away what arrives (RFC 863)",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::both(Discard)),
 };
 

@@ -11,6 +11,7 @@ pub(super) static DROP: Protocol = Protocol {
     name: "drop",
     summary: "accepts and closes",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::streams(Drop)),
 };
 

@@ -13,6 +13,7 @@ pub(super) static ECHO: Protocol = Protocol {
     name: "echo",
     summary: "sends back what arrives (RFC 862)",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::both(Echo)),
 };
 

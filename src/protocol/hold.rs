@@ -12,6 +12,7 @@ pub(super) static HOLD: Protocol = Protocol {
     name: "hold",
     summary: "accepts, ignores what arrives and says nothing; ends 10s after the client has",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::streams(Hold)),
 };
 

@@ -20,8 +20,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::connection::pump::with_scratch;
-use crate::connection::{BoxFuture, Stream};
+use crate::connection::{BoxFuture, Dial, Stream};
 use crate::endpoint::{Args, Param, Refused};
+use crate::error::{Error, Result};
 
 /// The built-in protocols, in the order that help shows them.
 pub static PROTOCOLS: &[&Protocol] = &[
@@ -43,8 +44,41 @@ pub struct Protocol {
     pub summary: &'static str,
     /// Its settings, which become flags.
     pub settings: &'static [Param],
-    /// Makes the service of checked settings.
-    pub service: fn(&Args) -> Result<Service, Refused>,
+    /// Settings that can be given any number of times, each a text.
+    pub repeated: &'static [Param],
+    /// Makes the service of checked settings, and reads the files that it needs.
+    pub service: fn(&Setup) -> Result<Service, Unfit>,
+}
+
+/// What a service is made of.
+pub struct Setup<'a> {
+    /// The settings, checked by the table.
+    pub args: &'a Args,
+    /// Those that can be given any number of times, in the order that they were given in, by name.
+    pub repeated: &'a [(&'static str, String)],
+    /// The way to others, for a protocol that has to ask them.
+    pub dial: Arc<dyn Dial>,
+}
+
+/// Why a service could not be made.
+#[derive(Debug)]
+pub enum Unfit {
+    /// A setting is no good.
+    Setting(Refused),
+    /// Something that a setting names is no good, such as a file.
+    Named(Error),
+}
+
+impl From<Refused> for Unfit {
+    fn from(refused: Refused) -> Self {
+        Unfit::Setting(refused)
+    }
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Unfit::Named(error)
+    }
 }
 
 /// A protocol that is ready to serve, on streams and perhaps on datagrams.
@@ -54,6 +88,8 @@ pub struct Service {
     pub talk: Arc<dyn Talk>,
     /// Answers datagrams, where the protocol can.
     pub respond: Option<Arc<dyn Respond>>,
+    /// Keeps the files behind it up to date, where there are any.
+    pub upkeep: Option<Arc<dyn Upkeep>>,
 }
 
 impl Service {
@@ -62,6 +98,7 @@ impl Service {
         Service {
             talk: Arc::new(talk),
             respond: None,
+            upkeep: None,
         }
     }
 
@@ -71,6 +108,7 @@ impl Service {
         Service {
             talk: service.clone(),
             respond: Some(service),
+            upkeep: None,
         }
     }
 }
@@ -85,6 +123,15 @@ pub trait Talk: Send + Sync + 'static {
 pub trait Respond: Send + Sync + 'static {
     /// The answer to `request`. Where it is [`Answer::Text`], it stands in `answer`, which was empty before.
     fn respond(&self, request: &[u8], answer: &mut Vec<u8>) -> Answer;
+}
+
+/// What a service does when its process is told to read its files again, by SIGHUP.
+pub trait Upkeep: Send + Sync + 'static {
+    /// Reads or opens the files again. It may block. Says what was reloaded, if anything was.
+    ///
+    /// # Errors
+    /// A file is no good, and what was in use stays in use.
+    fn reload(&self) -> Result<Option<String>>;
 }
 
 /// How a datagram is answered.

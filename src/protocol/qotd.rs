@@ -19,11 +19,13 @@ pub(super) static QOTD: Protocol = Protocol {
         "the quote to say, below 512 bytes; default: one of ours a day",
     )
     .by_name()],
-    service: |settings| {
-        let quote = settings.text("quote");
+    repeated: &[],
+    service: |setup| {
+        let quote = setup.args.text("quote");
         // RFC 865: "less than 512 characters", its line end included.
         if quote.len() + 2 >= LIMIT {
-            return Err(settings.refuse("quote", Kind::OutOfRange, "a quote must stay below 512 bytes"));
+            let message = "a quote must stay below 512 bytes";
+            return Err(setup.args.refuse("quote", Kind::OutOfRange, message).into());
         }
         Ok(Service::both(Qotd {
             own: (!quote.is_empty()).then(|| quote.into()),

@@ -12,6 +12,7 @@ pub(super) static TIME: Protocol = Protocol {
     name: "time",
     summary: "says the seconds since 1900 as 32 bits, big-endian (RFC 868)",
     settings: &[],
+    repeated: &[],
     service: |_| Ok(Service::both(Time)),
 };
 

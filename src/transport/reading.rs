@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 
 use super::{Binder, Bound, Connector, TRANSPORTS, Transport, wrapped};
-use crate::connection::{Connection, Facts};
+use crate::connection::{BoxFuture, Connection, Dial, Facts};
 use crate::diagnostic::listed;
 use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, ValueKind, usage};
 use crate::error::{Error, Result, Status};
@@ -78,6 +78,21 @@ impl ClientEndpoint {
             .connect(client)
             .await
             .map_err(|error| error.on(format!("could not connect to {}", shown(&self.text))))
+    }
+}
+
+/// Dials every kind of client endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialler;
+
+impl Dial for Dialler {
+    fn dial(&self, endpoint: Spec) -> BoxFuture<'static, Result<Connection>> {
+        Box::pin(async move {
+            let (connector, _) = connector(&endpoint)?;
+            let connected = connector.connect(None).await;
+            connected
+                .map_err(|error| error.on(format!("could not connect to {}", shown(&endpoint.to_string()))))
+        })
     }
 }
 
