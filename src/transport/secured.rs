@@ -3,6 +3,7 @@
 
 mod server;
 
+use std::borrow::Borrow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -89,11 +90,12 @@ impl SecureClient {
         }
     }
 
-    fn config(&self) -> Result<&ClientConfig> {
+    async fn config(&self) -> Result<&ClientConfig> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let config = self.settings.read()?;
+        let settings = self.settings.clone();
+        let config = aside(move || settings.read()).await?;
         Ok(self.config.get_or_init(|| config))
     }
 
@@ -125,8 +127,17 @@ impl SecureClient {
 }
 
 impl SecureClient {
-    async fn secure(&self, config: &ClientConfig, client: Option<&Facts>) -> Result<Connection> {
+    async fn secure(
+        &self,
+        config: impl Future<Output = Result<impl Borrow<ClientConfig>>>,
+        client: Option<&Facts>,
+    ) -> Result<Connection> {
         let deadline = Instant::now() + self.timeout;
+        // Bad files are said before anybody is bothered.
+        let config = timeout_at(deadline, config).await;
+        let config =
+            config.map_err(|_elapsed| self.too_late("no certificates, keys or roots could be read"))??;
+        let config = config.borrow();
         let mut stream = self.open(deadline, client).await?;
         let secured = async {
             for layer in &self.beneath {
@@ -143,8 +154,7 @@ impl SecureClient {
 
 impl Connector for SecureClient {
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
-        // Bad files are said before anybody is bothered.
-        Box::pin(async move { self.secure(self.config()?, client).await })
+        Box::pin(self.secure(self.config(), client))
     }
 
     fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
@@ -159,8 +169,13 @@ impl Connector for SecureClient {
             identity: None,
             ..self.settings.clone()
         };
-        Some(Box::pin(
-            async move { self.secure(&settings.read()?, None).await },
-        ))
+        Some(Box::pin(self.secure(aside(move || settings.read()), None)))
     }
+}
+
+/// Does what reads files where it holds up nobody: a disk may be slow, and a pipe may never say anything.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(read).await;
+    // It panicked, and has said so, or the runtime is on its way out.
+    done.unwrap_or_else(|_gone| Err(Error::new(Status::Failure, "files were not read to their end")))
 }

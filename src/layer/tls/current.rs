@@ -66,7 +66,14 @@ impl Current {
         self.replace().map(|()| true)
     }
 
-    /// The same where the files have changed since they were last looked at; `None` where they have not.
+    /// Whether it is time to look at the files again. It opens nothing.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        !looked.stamps.is_empty() && looked.at.elapsed() >= BETWEEN_LOOKS
+    }
+
+    /// The same where the files have changed since they were last looked at; `None` where they have not. It may block.
     #[must_use]
     pub fn refresh(&self) -> Option<Result<(), Fault>> {
         {
@@ -152,8 +159,10 @@ mod tests {
         let first = current.get().pin();
         write();
         // Not yet: it was looked at a moment ago.
+        assert!(!current.is_due());
         assert!(current.refresh().is_none());
         later();
+        assert!(current.is_due());
         current.refresh().unwrap().unwrap();
         let second = current.get().pin();
         assert_ne!(first, second);

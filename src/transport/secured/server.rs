@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use socket2::Socket;
 use tracing::{info, warn};
 
+use super::aside;
 use crate::cert::{Fault, Name, files};
 use crate::connection::Connection;
 use crate::endpoint::Spec;
@@ -213,10 +214,18 @@ impl Accept for SecureAccept {
                     for layer in beneath.iter() {
                         stream = layer.accept(stream).await?;
                     }
-                    match current.refresh() {
-                        Some(Ok(())) => info!("the certificates of {endpoint} have changed"),
-                        Some(Err(fault)) => warn!("{}", kept(fault, &endpoint)),
-                        None => {}
+                    if current.is_due() {
+                        // Who comes meanwhile is served with what was good until now.
+                        let current = Arc::clone(&current);
+                        let refreshed = aside(move || {
+                            match current.refresh() {
+                                Some(Ok(())) => info!("the certificates of {endpoint} have changed"),
+                                Some(Err(fault)) => warn!("{}", kept(fault, &endpoint)),
+                                None => {}
+                            }
+                            Ok(())
+                        });
+                        refreshed.await?;
                     }
                     tls::accept(stream, &current.get()).await.map(Connection::Stream)
                 }))
