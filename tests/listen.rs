@@ -231,3 +231,27 @@ fn datagrams_come_from_the_client_that_spoke_first() {
 fn our_own_end_is_no_endpoint_to_listen_on() {
     netkit(["listen", "stdio"]).run().status(2).failed_in_one_line();
 }
+
+#[test]
+fn a_client_that_says_nothing_holds_the_door_for_nobody() {
+    let mut listener = listen(["haproxy:tcp:0:127.0.0.1", "--handshake-timeout", "1h", "--no-stdin"]);
+    let silent = dial(listener.address());
+    let mut honest = dial(listener.address());
+    honest.write_all(b"PROXY UNKNOWN\r\nhello").unwrap();
+    honest.shutdown(Shutdown::Write).unwrap();
+    listener.wait().status(0).wrote("hello");
+    assert_gone(&silent);
+    assert_gone(&honest);
+}
+
+#[test]
+fn serving_once_waits_for_nobody_who_says_nothing() {
+    let mut server = serve(["echo", "haproxy:tcp:0:127.0.0.1", "--once", "--handshake-timeout", "1h"]);
+    let silent = dial(server.address());
+    let mut honest = dial(server.address());
+    honest.write_all(b"PROXY UNKNOWN\r\nhello").unwrap();
+    honest.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&honest), b"hello");
+    server.wait().status(0);
+    assert_gone(&silent);
+}

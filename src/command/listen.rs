@@ -2,8 +2,6 @@
 //! Absent: the wiring.
 
 use std::ffi::OsString;
-use std::future::poll_fn;
-use std::time::Duration;
 
 use clap::Args;
 use tracing::{debug, warn};
@@ -17,12 +15,12 @@ use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::process::log::Log;
 use netkit::process::runtime;
+use netkit::server::door::Door;
 use netkit::server::shortage::{self, Next, Shortage};
 use netkit::server::stop::{Stop, stop};
 use netkit::transport::datagrams::Flows;
 use netkit::transport::reading::ServerEndpoint;
-use netkit::transport::{Accept, Listener, Stage};
-use netkit::units::duration_text;
+use netkit::transport::{Accept, Listener};
 
 const NOTES: &str = "\
 Notes:
@@ -96,13 +94,14 @@ impl Listen {
         mut stop: Stop,
     ) -> Result<Status> {
         let mut console = Console::open(&self.talk)?;
-        let mut held = Some((accept(listener), bound));
+        let door = Door::new(self.handshake.handshake_timeout);
+        let mut held = Some((door, accept(listener), bound));
         loop {
-            let Some((listener, _)) = &mut held else {
+            let Some((door, listener, _)) = &mut held else {
                 return Ok(Status::Done);
             };
             let accepted = tokio::select! {
-                accepted = next(listener.as_mut(), endpoint.text(), self.handshake.handshake_timeout) => accepted?,
+                accepted = next(door, listener.as_mut(), endpoint.text()) => accepted?,
                 () = stop.told() => return Ok(Status::Done),
             };
             let Some(connection) = accepted else {
@@ -173,29 +172,16 @@ fn accept(listener: Listener) -> Box<dyn Accept> {
 }
 
 /// The next connection that could be established.
-async fn next(listener: &mut dyn Accept, endpoint: &str, limit: Duration) -> Result<Option<Connection>> {
+async fn next(door: &mut Door<()>, listener: &mut dyn Accept, endpoint: &str) -> Result<Option<Connection>> {
     let mut shortage = Shortage::default();
     loop {
-        let incoming = match poll_fn(|cx| listener.poll_accept(cx)).await {
-            Ok(Some(incoming)) => incoming,
-            Ok(None) => return Ok(None),
+        match door.next(listener, |_| ()).await {
+            Ok(entered) => return Ok(entered.map(|(connection, ())| connection)),
             Err(error) => {
                 if shortage.judge(endpoint, error).map_err(failed)? == Next::Rest {
                     tokio::time::sleep(shortage::PAUSE).await;
                 }
-                continue;
             }
-        };
-        match incoming.stage {
-            Stage::Established(connection) => return Ok(Some(connection)),
-            Stage::Handshake(establish) => match tokio::time::timeout(limit, establish).await {
-                Ok(Ok(connection)) => return Ok(Some(connection)),
-                Ok(Err(error)) => warn!("{}: {error}", incoming.peer),
-                Err(_elapsed) => {
-                    let limit = duration_text(limit);
-                    warn!("{}: no connection was established within {limit}", incoming.peer);
-                }
-            },
         }
     }
 }

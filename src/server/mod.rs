@@ -1,6 +1,7 @@
 //! The server: accepts on every bound endpoint, talks on each connection in a task of its own, stops in good order.
 //! Absent: what is said, and what the endpoints are made of.
 
+pub mod door;
 pub mod ready;
 pub mod shortage;
 pub mod stop;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, error, warn};
 
+use self::door::{Door, established};
 use self::noted::Noted;
 use self::open::{Guard, Open};
 use self::shortage::{Next, Shortage};
@@ -27,9 +29,9 @@ use self::stop::Stop;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::{Tap, tapped_stream};
-use crate::connection::{BoxFuture, Connection, Stream};
+use crate::connection::{Connection, Stream};
 use crate::diagnostic::counted;
-use crate::error::{Result, reason};
+use crate::error::reason;
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
@@ -208,6 +210,9 @@ impl Server {
         endpoint: String,
         mut stop: Stop,
     ) -> io::Result<()> {
+        if self.0.limits.once {
+            return self.accept_one(&mut *listener, &endpoint, stop).await;
+        }
         let mut shortage = Shortage::default();
         loop {
             let (accepted, permit) = tokio::select! {
@@ -219,35 +224,48 @@ impl Server {
                 accepted = self.accept(&mut *listener) => accepted,
             };
             match accepted {
-                Ok(Some(incoming)) => {
-                    if self.0.limits.once {
-                        // A client that stalls in a handshake must not keep us from stopping.
-                        let served = tokio::select! {
-                            () = stop.told() => return Ok(()),
-                            served = self.serve_once(incoming, &endpoint) => served,
-                        };
-                        if served {
-                            return Ok(());
-                        }
-                    } else {
-                        self.serve(incoming, permit, &endpoint);
-                    }
-                }
+                Ok(Some(incoming)) => self.serve(incoming, permit, &endpoint),
                 Ok(None) => return Ok(()),
-                Err(error) => {
-                    let judged = shortage.judge(&endpoint, error);
-                    match judged.inspect_err(|error| {
-                        error!("no more connections on {endpoint}: {}", reason(error));
-                    })? {
-                        Next::Again => {}
-                        Next::Rest => tokio::select! {
-                            () = self.0.open.one_left() => {}
-                            () = tokio::time::sleep(shortage::PAUSE) => {}
-                        },
-                    }
-                }
+                Err(error) => self.rest(&mut shortage, &endpoint, error).await?,
             }
         }
+    }
+
+    /// The first client that could be established is the one that is served.
+    async fn accept_one(&self, listener: &mut dyn Accept, endpoint: &str, mut stop: Stop) -> io::Result<()> {
+        let mut shortage = Shortage::default();
+        let mut door = Door::new(self.0.limits.handshake_timeout);
+        loop {
+            let entered = tokio::select! {
+                () = stop.told() => return Ok(()),
+                entered = door.next(listener, |incoming| noted(incoming, endpoint)) => entered,
+            };
+            match entered {
+                Ok(Some((Connection::Stream(stream), noted))) => {
+                    // Another listener may have had the one.
+                    if !self.0.had_one.swap(true, Relaxed) {
+                        self.spawn(stream, noted);
+                    }
+                    return Ok(());
+                }
+                Ok(Some((Connection::Datagram(_), _))) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => self.rest(&mut shortage, endpoint, error).await?,
+            }
+        }
+    }
+
+    /// After a failure to accept: returns when it makes sense to try again.
+    async fn rest(&self, shortage: &mut Shortage, endpoint: &str, error: io::Error) -> io::Result<()> {
+        let judged = shortage.judge(endpoint, error);
+        match judged.inspect_err(|error| error!("no more connections on {endpoint}: {}", reason(error)))? {
+            Next::Again => {}
+            Next::Rest => tokio::select! {
+                () = self.0.open.one_left() => {}
+                () = tokio::time::sleep(shortage::PAUSE) => {}
+            },
+        }
+        Ok(())
     }
 
     /// Serves those whose connection stood when we were told to stop: closing the listener would reset them.
@@ -302,32 +320,30 @@ impl Server {
 
     fn serve(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>, endpoint: &str) {
         let guard = Guard::new(&self.0.open);
-        let noted = enabled!(Level::DEBUG).then(|| Noted::begin(&incoming, endpoint));
+        let noted = noted(&incoming, endpoint);
         match incoming.stage {
-            Stage::Established(connection) => {
-                let Connection::Stream(stream) = connection else {
-                    return;
-                };
-                let server = self.clone();
-                if self.is_plain() && noted.is_none() {
-                    // The usual case: a task that holds little more than the conversation.
-                    let talk = self.0.service.talk.talk(stream);
-                    tokio::spawn(async move {
-                        let _ = talk.await;
-                        drop((guard, permit));
-                    });
-                } else {
-                    tokio::spawn(async move {
-                        server.converse(stream, noted).await;
-                        drop((guard, permit));
-                    });
-                }
+            Stage::Established(Connection::Stream(stream)) if self.is_plain() && noted.is_none() => {
+                // The usual case: a task that holds little more than the conversation.
+                let talk = self.0.service.talk.talk(stream);
+                tokio::spawn(async move {
+                    let _ = talk.await;
+                    drop((guard, permit));
+                });
             }
-            Stage::Handshake(establish) => {
+            Stage::Established(Connection::Stream(stream)) => {
+                let server = self.clone();
+                tokio::spawn(async move {
+                    server.converse(stream, noted).await;
+                    drop((guard, permit));
+                });
+            }
+            Stage::Established(Connection::Datagram(_)) => {}
+            Stage::Handshake(handshake) => {
                 let server = self.clone();
                 let peer = incoming.peer.to_string();
                 tokio::spawn(async move {
-                    if let Some(stream) = server.establish(establish, &peer).await {
+                    let limit = server.0.limits.handshake_timeout;
+                    if let Some(Connection::Stream(stream)) = established(handshake, limit, &peer).await {
                         server.converse(stream, noted).await;
                     }
                     drop((guard, permit));
@@ -336,56 +352,17 @@ impl Server {
         }
     }
 
-    /// Serves the one connection. Says whether it could be established and so was the one.
-    async fn serve_once(&self, incoming: Incoming, endpoint: &str) -> bool {
-        let noted = enabled!(Level::DEBUG).then(|| Noted::begin(&incoming, endpoint));
-        let stream = match incoming.stage {
-            Stage::Established(Connection::Stream(stream)) => stream,
-            Stage::Established(Connection::Datagram(_)) => return false,
-            Stage::Handshake(establish) => {
-                match self.establish(establish, &incoming.peer.to_string()).await {
-                    Some(stream) => stream,
-                    None => return false,
-                }
-            }
-        };
-        if self.0.had_one.swap(true, Relaxed) {
-            return true;
-        }
-        // A task, so that a stop finds it among the open connections.
+    /// Serves in a task, so that a stop finds it among the open connections.
+    fn spawn(&self, stream: Stream, noted: Option<Noted>) {
         let (server, guard) = (self.clone(), Guard::new(&self.0.open));
         tokio::spawn(async move {
             server.converse(stream, noted).await;
             drop(guard);
         });
-        true
     }
 
     fn is_plain(&self) -> bool {
         self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump
-    }
-
-    async fn establish(
-        &self,
-        establish: BoxFuture<'static, Result<Connection>>,
-        peer: &str,
-    ) -> Option<Stream> {
-        let limit = self.0.limits.handshake_timeout;
-        match tokio::time::timeout(limit, establish).await {
-            Ok(Ok(Connection::Stream(stream))) => Some(stream),
-            Ok(Ok(Connection::Datagram(_))) => None,
-            Ok(Err(error)) => {
-                warn!("{peer}: {error}");
-                None
-            }
-            Err(_elapsed) => {
-                warn!(
-                    "{peer}: no connection was established within {}",
-                    duration_text(limit)
-                );
-                None
-            }
-        }
     }
 
     async fn converse(&self, mut stream: Stream, mut noted: Option<Noted>) {
@@ -410,4 +387,9 @@ impl Server {
             noted.end(&result);
         }
     }
+}
+
+/// The note of a connection, where the log takes one.
+fn noted(incoming: &Incoming, endpoint: &str) -> Option<Noted> {
+    enabled!(Level::DEBUG).then(|| Noted::begin(incoming, endpoint))
 }

@@ -445,7 +445,8 @@ impl Netkit {
 
 /// The socket address that a client string such as `tcp:127.0.0.1:80` or `tcp:[::1]:80` names.
 pub(crate) fn address(endpoint: &str) -> SocketAddr {
-    let (_, address) = endpoint.split_once(':').unwrap();
+    let bare = endpoint.strip_prefix("haproxy:").unwrap_or(endpoint);
+    let (_, address) = bare.split_once(':').unwrap();
     address
         .parse()
         .unwrap_or_else(|_| panic!("{endpoint} holds no socket address"))

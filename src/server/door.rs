@@ -1,0 +1,156 @@
+//! The door: clients are accepted and established side by side, so that one that says nothing keeps no other waiting.
+//! Absent: what is said once a connection stands.
+
+use std::future::poll_fn;
+use std::io;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::connection::{BoxFuture, Connection};
+use crate::error::Result;
+use crate::transport::{Accept, Incoming, Stage};
+use crate::units::duration_text;
+
+/// Clients that are established at once; further ones wait in the backlog, for no longer than the time limit.
+const ESTABLISHING_MAX: usize = 64;
+
+/// Gives the connections of a listener one by one, as they stand, each with a note of when it came.
+pub struct Door<N> {
+    limit: Duration,
+    establishing: JoinSet<Option<(Connection, N)>>,
+    /// The listener has no more to come.
+    over: bool,
+}
+
+impl<N: Send + 'static> Door<N> {
+    /// A door at which a client has `limit` to be established.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        Door {
+            limit,
+            establishing: JoinSet::new(),
+            over: false,
+        }
+    }
+
+    /// The next connection that stands; `None`: no more will come. It is cancel safe.
+    ///
+    /// # Errors
+    /// What the system says when it can't accept. Those under way go on, and the next call may fare better.
+    pub async fn next(
+        &mut self,
+        listener: &mut dyn Accept,
+        note: impl Fn(&Incoming) -> N,
+    ) -> io::Result<Option<(Connection, N)>> {
+        loop {
+            let room = !self.over && self.establishing.len() < ESTABLISHING_MAX;
+            let incoming = tokio::select! {
+                biased;
+                Some(done) = self.establishing.join_next() => match done {
+                    Ok(Some(entered)) => return Ok(Some(entered)),
+                    // It was refused, or it panicked, and that has been said.
+                    Ok(None) | Err(_) => continue,
+                },
+                accepted = poll_fn(|cx| listener.poll_accept(cx)), if room => match accepted? {
+                    Some(incoming) => incoming,
+                    None => {
+                        self.over = true;
+                        continue;
+                    }
+                },
+                else => return Ok(None),
+            };
+            let note = note(&incoming);
+            let peer = incoming.peer;
+            match incoming.stage {
+                Stage::Established(connection) => return Ok(Some((connection, note))),
+                Stage::Handshake(handshake) => {
+                    let limit = self.limit;
+                    self.establishing.spawn(async move {
+                        let connection = established(handshake, limit, &peer.to_string()).await?;
+                        Some((connection, note))
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What comes of a handshake within the limit; where nothing does, the log says why.
+pub(super) async fn established(
+    handshake: BoxFuture<'static, Result<Connection>>,
+    limit: Duration,
+    peer: &str,
+) -> Option<Connection> {
+    match tokio::time::timeout(limit, handshake).await {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            warn!("{peer}: {error}");
+            None
+        }
+        Err(_elapsed) => {
+            let limit = duration_text(limit);
+            warn!("{peer}: no connection was established within {limit}");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll};
+
+    use super::*;
+    use crate::connection::{Address, Facts, Stream};
+
+    /// Clients that came already; `true` for one whose handshake succeeds, `false` for one that says nothing.
+    struct Waiting(Vec<bool>);
+
+    impl Accept for Waiting {
+        fn poll_accept(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
+            let Some(honest) = self.0.pop() else {
+                return Poll::Ready(Ok(None));
+            };
+            let handshake: BoxFuture<'static, Result<Connection>> = match honest {
+                true => Box::pin(async {
+                    let facts = Facts::new(Address::Unnamed, Address::Unnamed);
+                    let stream = Stream::new(tokio::io::duplex(1).0, facts);
+                    Ok(Connection::Stream(stream))
+                }),
+                false => Box::pin(std::future::pending()),
+            };
+            Poll::Ready(Ok(Some(Incoming {
+                peer: Address::Unnamed,
+                stage: Stage::Handshake(handshake),
+            })))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silent_keep_no_other_waiting_and_have_their_time() {
+        let start = tokio::time::Instant::now();
+        let limit = Duration::from_secs(10);
+        let mut door = Door::new(limit);
+        // They come from the last.
+        let mut listener = Waiting(vec![true, false, false, true, false]);
+        for _ in 0..2 {
+            assert!(door.next(&mut listener, |_| ()).await.unwrap().is_some());
+            assert_eq!(start.elapsed(), Duration::ZERO);
+        }
+        assert!(door.next(&mut listener, |_| ()).await.unwrap().is_none());
+        assert_eq!(start.elapsed(), limit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_are_established_at_once_than_there_is_room_for() {
+        let start = tokio::time::Instant::now();
+        let limit = Duration::from_secs(10);
+        let mut door = Door::new(limit);
+        let mut clients = vec![true];
+        clients.extend([false; ESTABLISHING_MAX]);
+        assert!(door.next(&mut Waiting(clients), |_| ()).await.unwrap().is_some());
+        assert_eq!(start.elapsed(), limit);
+    }
+}
