@@ -25,4 +25,8 @@ mod serve;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_faults;
+#[cfg(feature = "tls")]
+mod tls_peers;
 mod vectors;
