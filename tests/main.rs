@@ -26,7 +26,5 @@ mod tables;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
-mod tls_faults;
-#[cfg(feature = "tls")]
 mod tls_peers;
 mod vectors;

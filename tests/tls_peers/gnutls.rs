@@ -146,13 +146,12 @@ fn gnutls_is_a_server() {
                 .status(0)
                 .wrote("hello\n");
             if mutual {
-                place
-                    .connect(address.port(), "")
-                    .input("hello\n")
-                    .run()
-                    .status(5)
-                    .wrote("")
-                    .mentions("client certificate");
+                let outcome = place.connect(address.port(), "").input("hello\n").run();
+                let outcome = outcome.status(5).wrote("");
+                // With TLS 1.2 it ends on an alert of another name.
+                if version.contains("TLS1.3") {
+                    outcome.mentions("client certificate");
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Twisted's own `tls:` client and `ssl:` server at the other end, each started from its endpoint string.
 //! Absent: half-closes, which it does not know.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::Run;
@@ -80,7 +80,7 @@ fn place() -> Place {
     place
 }
 
-fn run(place: &Place, python: &PathBuf, script: &str, args: &[&str]) -> Run {
+fn run(place: &Place, python: &Path, script: &str, args: &[&str]) -> Run {
     place
         .program(python.to_str().unwrap(), ["-c", script])
         .args(args)
