@@ -6,27 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use socket2::{Domain, Socket, Type};
+use socket2::Type;
 use tempfile::TempDir;
 
+use crate::harness::installed::{await_listening, installed, reserved};
 use crate::harness::{Run, address, connect, eventually, listen, program, serve};
-
-/// The name under which a peer is installed; `None`: the test is skipped.
-fn installed(names: &[&'static str]) -> Option<&'static str> {
-    let found = names.iter().find(|name| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
-    });
-    if found.is_none() {
-        assert!(
-            std::env::var_os("NETKIT_INTEROP").is_none_or(|value| value != "required"),
-            "{} is not installed",
-            names[0]
-        );
-        eprintln!("skipped: {} is not installed", names[0]);
-    }
-    found.copied()
-}
 
 /// OpenBSD's netcat; the traditional one has neither `-N` nor `-U`.
 fn nc() -> Option<&'static str> {
@@ -55,31 +39,6 @@ fn socat() -> Option<&'static str> {
 
 fn telnet() -> Option<&'static str> {
     installed(&["telnet"])
-}
-
-/// A port for a peer that cannot be told to let the system pick one. The socket keeps others from it: both may hold it,
-/// as both say `SO_REUSEADDR`; only the peer listens, and of two that take datagrams the later one gets them.
-fn reserved(kind: Type) -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, kind, None).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    socket
-        .bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())
-        .unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
-}
-
-/// Waits until somebody listens on this TCP port, without connecting: some peers take a single client.
-fn await_listening(address: SocketAddr) {
-    let port = format!(":{:04X} ", address.port());
-    eventually("the peer to listen", || {
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        // 0A is LISTEN.
-        table
-            .lines()
-            .any(|line| line.contains(&port) && line.contains(" 0A "))
-            .then_some(())
-    });
 }
 
 /// Waits until a process other than ours has this UDP port too.

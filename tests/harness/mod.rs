@@ -2,7 +2,10 @@
 //! Absent: sleeps. Whatever is waited for has one deadline, and a test that reaches it fails with all that was said.
 
 pub(crate) mod capture;
+pub(crate) mod installed;
 pub(crate) mod peer;
+#[cfg(feature = "tls")]
+pub(crate) mod place;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -97,6 +100,7 @@ impl Netkit {
             "RUST_BACKTRACE",
             "COLUMNS",
             "COMPLETE",
+            "SSLKEYLOGFILE",
         ] {
             command.env_remove(name);
         }
@@ -110,6 +114,12 @@ impl Netkit {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn directory(mut self, path: &Path) -> Self {
+        self.command.current_dir(path);
         self
     }
 
