@@ -16,6 +16,7 @@ use rustls::{
 
 use super::config::provider;
 use super::doctor::Seen;
+use crate::cert::chain::{self, Finding};
 use crate::cert::local::Store;
 use crate::cert::{Name, Pin, inspect};
 
@@ -87,8 +88,8 @@ fn platform() -> &'static RootCertStore {
 pub(super) struct Refused {
     pub(super) pin: Option<Pin>,
     pub(super) names: Vec<Name>,
-    pub(super) issuer: String,
-    pub(super) self_signed: bool,
+    /// What speaks against it, each with whose certificate it is and who issued that.
+    pub(super) faults: Vec<(Finding, String, String)>,
     /// The platform was asked, and has no roots at all.
     pub(super) no_roots: bool,
 }
@@ -154,6 +155,35 @@ impl Verifier {
         }
     }
 
+    /// What speaks against somebody whose chain was looked at. A handshake that fails may take its time.
+    fn faults(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Vec<(Finding, String, String)> {
+        let roots = match &self.believe {
+            Believe::Roots(given) => given.certificates.clone(),
+            Believe::Platform(local) => {
+                let ours = local.as_ref().filter(|_| is_of_this_machine(name));
+                let ours = ours.and_then(Store::certificate);
+                platform_certificates().into_iter().chain(ours).collect()
+            }
+            Believe::Pins(_) | Believe::Anybody | Believe::Looking(_) => return Vec::new(),
+        };
+        let chain: Vec<_> = [leaf].into_iter().chain(between).cloned().collect();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let found = chain::examine(&chain, &roots, name.to_str().parse().ok().as_ref(), now);
+        let faults = found.into_iter().filter(|finding| !finding.kind.is_remark());
+        let with_names = faults.filter_map(|finding| {
+            let certificate = chain.get(finding.place)?;
+            let names = (inspect::subject(certificate), inspect::issuer(certificate));
+            Some((finding, names.0, names.1))
+        });
+        with_names.collect()
+    }
+
     fn chain_and_name(
         &self,
         roots: &RootCertStore,
@@ -166,6 +196,23 @@ impl Verifier {
         verify_server_cert_signed_by_trust_anchor(&leaf, roots, between, now, self.algorithms.all)?;
         verify_server_name(&leaf, name)
     }
+}
+
+/// Remembers that a key is too weak to prove anything, which is why its signature is not taken.
+fn weak(leaf: &CertificateDer<'_>) {
+    let leaf = std::slice::from_ref(leaf);
+    let found = chain::examine(leaf, leaf, None, 0);
+    let faults = found
+        .into_iter()
+        .filter(|finding| finding.kind == chain::Kind::WeakKey);
+    REFUSED.set(Some(Box::new(Refused {
+        pin: None,
+        names: Vec::new(),
+        faults: faults
+            .map(|fault| (fault, String::new(), String::new()))
+            .collect(),
+        no_roots: false,
+    })));
 }
 
 /// The local authority is asked about nothing else, whatever it may have vouched for.
@@ -199,8 +246,7 @@ impl ServerCertVerifier for Verifier {
                 REFUSED.set(Some(Box::new(Refused {
                     pin: Pin::of(leaf),
                     names: inspect::names(leaf),
-                    issuer: inspect::issuer(leaf),
-                    self_signed: inspect::is_self_signed(leaf),
+                    faults: self.faults(leaf, between, name, now),
                     no_roots: matches!(self.believe, Believe::Platform(_)) && platform().is_empty(),
                 })));
                 Err(error)
@@ -216,7 +262,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match self.believe {
             Believe::Looking(_) => Ok(HandshakeSignatureValid::assertion()),
-            _ => verify_tls12_signature(message, leaf, signature, &self.algorithms),
+            _ => {
+                verify_tls12_signature(message, leaf, signature, &self.algorithms).inspect_err(|_| weak(leaf))
+            }
         }
     }
 
@@ -228,7 +276,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match self.believe {
             Believe::Looking(_) => Ok(HandshakeSignatureValid::assertion()),
-            _ => verify_tls13_signature(message, leaf, signature, &self.algorithms),
+            _ => {
+                verify_tls13_signature(message, leaf, signature, &self.algorithms).inspect_err(|_| weak(leaf))
+            }
         }
     }
 
