@@ -8,13 +8,14 @@ pub mod stop;
 mod datagrams;
 mod noted;
 mod open;
+mod refusals;
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -22,6 +23,7 @@ use tracing::{Level, debug, enabled, error, warn};
 
 use self::noted::Noted;
 use self::open::{Guard, Open};
+use self::refusals::{Refusals, Say};
 use self::shortage::{Next, Shortage};
 use self::stop::Stop;
 use crate::connection::tap::hexdump::Hexdump;
@@ -83,6 +85,7 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// `once`: the one connection was had.
     had_one: AtomicBool,
+    refusals: Refusals,
     /// That connections were closed at the end of the grace period was said.
     said_closing: AtomicBool,
 }
@@ -100,6 +103,7 @@ impl Server {
             open: Arc::default(),
             permits,
             had_one: AtomicBool::new(false),
+            refusals: Refusals::default(),
             said_closing: AtomicBool::new(false),
         }))
     }
@@ -375,16 +379,34 @@ impl Server {
             Ok(Ok(Connection::Stream(stream))) => Some(stream),
             Ok(Ok(Connection::Datagram(_))) => None,
             Ok(Err(error)) => {
-                warn!("{peer}: {error}");
+                self.refused(peer, &error.to_string());
                 None
             }
             Err(_elapsed) => {
-                warn!(
-                    "{peer}: no connection was established within {}",
-                    duration_text(limit)
-                );
+                let limit = duration_text(limit);
+                self.refused(peer, &format!("no connection was established within {limit}"));
                 None
             }
+        }
+    }
+
+    /// A line for a connection that could not be established, unless there are too many; with `-v` each has one.
+    fn refused(&self, peer: &str, why: &str) {
+        let say = self.0.refusals.another(Instant::now());
+        match say {
+            Say::Nothing => debug!("{peer}: {why}"),
+            Say::It | Say::ItAndNoMore | Say::ItAfter(_) => warn!("{peer}: {why}"),
+        }
+        match say {
+            Say::ItAndNoMore => warn!(
+                "so many connections fail that the next are only counted, for {}; -v shows each",
+                duration_text(refusals::WINDOW)
+            ),
+            Say::ItAfter(count) => {
+                let connections = counted(count as usize, "connection");
+                warn!("{connections} failed before without a line");
+            }
+            Say::It | Say::Nothing => {}
         }
     }
 
