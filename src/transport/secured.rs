@@ -139,7 +139,9 @@ impl SecureClient {
         };
         match timeout_at(deadline, secured).await {
             Ok(secured) => secured.map(Connection::Stream),
-            Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
+            Err(_elapsed) => Err(self
+                .too_late("connected, but no TLS handshake")
+                .help("does it speak TLS on this port? a server without TLS may wait for us: tcp:HOST:PORT")),
         }
     }
 }

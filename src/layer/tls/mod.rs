@@ -53,10 +53,14 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
 pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream> {
     let (io, facts) = stream.into_parts();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&config.rustls));
-    match acceptor.accept(Wire::new(io)).into_fallible().await {
-        Ok(stream) => Ok(established(stream.into(), facts, false)),
-        Err((error, wire)) => Err(words::server(&error, wire.first())),
-    }
+    let mut handshake = acceptor.accept(Wire::new(io)).into_fallible();
+    let done = poll_fn(|cx| {
+        let polled = Pin::new(&mut handshake).poll(cx);
+        let refused = trust::take_refused();
+        polled.map(|done| done.map_err(|(error, wire)| words::server(&error, wire.first(), refused)))
+    })
+    .await?;
+    Ok(established(done.into(), facts, false))
 }
 
 fn established(mut stream: TlsStream<Wire>, mut facts: Facts, asked: bool) -> Stream {

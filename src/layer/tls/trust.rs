@@ -83,9 +83,10 @@ fn platform() -> &'static RootCertStore {
     PLATFORM.get_or_init(|| store(&rustls_native_certs::load_native_certs().certs))
 }
 
-/// What is known of a server that was refused.
-#[derive(Debug)]
+/// What is known of somebody who was refused.
+#[derive(Debug, Default)]
 pub(super) struct Refused {
+    pub(super) subject: String,
     pub(super) pin: Option<Pin>,
     pub(super) names: Vec<Name>,
     /// What speaks against it, each with whose certificate it is and who issued that.
@@ -206,12 +207,10 @@ fn weak(leaf: &CertificateDer<'_>) {
         .into_iter()
         .filter(|finding| finding.kind == chain::Kind::WeakKey);
     REFUSED.set(Some(Box::new(Refused {
-        pin: None,
-        names: Vec::new(),
         faults: faults
             .map(|fault| (fault, String::new(), String::new()))
             .collect(),
-        no_roots: false,
+        ..Refused::default()
     })));
 }
 
@@ -244,6 +243,7 @@ impl ServerCertVerifier for Verifier {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(error) => {
                 REFUSED.set(Some(Box::new(Refused {
+                    subject: inspect::subject(leaf),
                     pin: Pin::of(leaf),
                     names: inspect::names(leaf),
                     faults: self.faults(leaf, between, name, now),
@@ -328,14 +328,17 @@ impl ClientCertVerifier for ClientVerifier {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.given.names(leaf) {
-            dates(leaf, now)?;
-            return Ok(ClientCertVerified::assertion());
-        }
-        match &self.by_roots {
+        let judged = match &self.by_roots {
+            _ if self.given.names(leaf) => dates(leaf, now).map(|()| ClientCertVerified::assertion()),
             Some(by_roots) => by_roots.verify_client_cert(leaf, between, now),
             None => Err(CertificateError::UnknownIssuer.into()),
-        }
+        };
+        judged.inspect_err(|_| {
+            REFUSED.set(Some(Box::new(Refused {
+                subject: inspect::subject(leaf),
+                ..Refused::default()
+            })));
+        })
     }
 
     fn offer_client_auth(&self) -> bool {

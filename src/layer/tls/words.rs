@@ -29,8 +29,17 @@ pub(super) fn client(
     refused: Option<Box<Refused>>,
 ) -> Error {
     if !first.is_empty() && !is_tls(first) {
-        let why = format!("the server does not speak TLS; it said {}", line(first));
+        let why = format!(
+            "the server does not speak TLS{}; it said {}",
+            instead(first),
+            line(first)
+        );
         return tls(why).help("a server without TLS is reached by tcp:HOST:PORT");
+    }
+    // A client's first message, as the first thing that a server says: ours.
+    if matches!(first, [0x16, 3, _, _, _, 1, ..]) {
+        return tls("the server does not speak TLS; it sends back what we say")
+            .help("a server without TLS is reached by tcp:HOST:PORT");
     }
     let Some(fault) = fault(error) else {
         return match error.kind() {
@@ -67,9 +76,14 @@ pub(super) fn client(
 }
 
 /// Why a server's handshake failed; `first` is how the client began.
-pub(super) fn server(error: &io::Error, first: &[u8]) -> Error {
+pub(super) fn server(error: &io::Error, first: &[u8], refused: Option<Box<Refused>>) -> Error {
     if !first.is_empty() && !is_tls(first) {
         return tls(not_tls(first));
+    }
+    if let Some(version) = old_version(first) {
+        return tls(format!(
+            "the client offers {version} at most, and TLS 1.2 is the least here"
+        ));
     }
     let Some(fault) = fault(error) else {
         return match error.kind() {
@@ -82,10 +96,14 @@ pub(super) fn server(error: &io::Error, first: &[u8]) -> Error {
     match fault {
         Fault::AlertReceived(alert) => refusal("the client", *alert),
         Fault::NoCertificatesPresented => tls("the client sent no certificate, and clientCA= wants one"),
-        Fault::InvalidCertificate(error) => tls(format!(
-            "the client's certificate is refused: {}",
-            client_certificate(error)
-        )),
+        Fault::InvalidCertificate(error) => {
+            let subject = refused.map(|refused| format!(", `{}`,", refused.subject));
+            tls(format!(
+                "the client's certificate{} is refused: {}",
+                subject.unwrap_or_default(),
+                client_certificate(error)
+            ))
+        }
         fault => tls(ours(fault, "the client")),
     }
 }
@@ -111,6 +129,34 @@ pub(super) fn established(error: io::Error) -> io::Error {
 /// RFC 8446, section 5.1: a type of content, and a version that begins with 3.
 fn is_tls(first: &[u8]) -> bool {
     matches!(first, [0x14..=0x17, 3, ..] | [0x14..=0x17])
+}
+
+/// What a server speaks, by how it began.
+fn instead(first: &[u8]) -> &'static str {
+    let begins = |with: &[u8]| {
+        let head = first.iter().take(with.len());
+        head.map(u8::to_ascii_lowercase)
+            .eq(with.iter().map(u8::to_ascii_lowercase))
+    };
+    match first {
+        _ if begins(b"HTTP/") || begins(b"<!doctype html") || begins(b"<html") => ", but HTTP",
+        _ if begins(b"SSH-") => ", but SSH",
+        // The greeting of mail (RFC 5321, RFC 3501, RFC 1939) and of FTP (RFC 959).
+        [b'2', b'2', b'0', b' ' | b'-', ..] => " at once, but greets as a mail or FTP server",
+        _ if begins(b"* OK") || begins(b"+OK") => " at once, but greets as a mailbox does",
+        _ => "",
+    }
+}
+
+/// The version that a client's first message offers at most, where that is below TLS 1.2: its record (RFC 5246,
+/// section 6.2.1), then its header, then the version. TLS 1.3 says 1.2 there.
+fn old_version(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 0, ..] => Some("SSL 3.0"),
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 1, ..] => Some("TLS 1.0"),
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 2, ..] => Some("TLS 1.1"),
+        _ => None,
+    }
 }
 
 /// What came instead of TLS.
@@ -357,6 +403,25 @@ mod tests {
             assert_eq!(not_tls(first), words);
             assert!(!is_tls(first));
         }
+        for (first, words) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], ", but HTTP"),
+            (b"<!DOCTYPE HTML>", ", but HTTP"),
+            (b"SSH-2.0-x\r\n", ", but SSH"),
+            (
+                b"220 mail ESMTP\r\n",
+                " at once, but greets as a mail or FTP server",
+            ),
+            (b"* OK IMAP4rev1\r\n", " at once, but greets as a mailbox does"),
+            (b"Saturday", ""),
+            (b"S", ""),
+        ] {
+            assert_eq!(instead(first), words);
+        }
+        assert_eq!(
+            old_version(&[0x16, 3, 1, 0, 90, 1, 0, 0, 86, 3, 2, 0]),
+            Some("TLS 1.1")
+        );
+        assert_eq!(old_version(&[0x16, 3, 1, 0, 90, 1, 0, 0, 86, 3, 3, 0]), None);
         assert!(is_tls(&[0x16, 3, 1, 2, 0]));
         assert!(is_tls(&[0x15]));
     }
