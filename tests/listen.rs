@@ -234,7 +234,12 @@ fn our_own_end_is_no_endpoint_to_listen_on() {
 
 #[test]
 fn a_client_that_says_nothing_holds_the_door_for_nobody() {
-    let mut listener = listen(["haproxy:tcp:0:127.0.0.1", "--handshake-timeout", "1h", "--no-stdin"]);
+    let mut listener = listen([
+        "haproxy:tcp:0:127.0.0.1",
+        "--handshake-timeout",
+        "1h",
+        "--no-stdin",
+    ]);
     let silent = dial(listener.address());
     let mut honest = dial(listener.address());
     honest.write_all(b"PROXY UNKNOWN\r\nhello").unwrap();
@@ -246,7 +251,13 @@ fn a_client_that_says_nothing_holds_the_door_for_nobody() {
 
 #[test]
 fn serving_once_waits_for_nobody_who_says_nothing() {
-    let mut server = serve(["echo", "haproxy:tcp:0:127.0.0.1", "--once", "--handshake-timeout", "1h"]);
+    let mut server = serve([
+        "echo",
+        "haproxy:tcp:0:127.0.0.1",
+        "--once",
+        "--handshake-timeout",
+        "1h",
+    ]);
     let silent = dial(server.address());
     let mut honest = dial(server.address());
     honest.write_all(b"PROXY UNKNOWN\r\nhello").unwrap();

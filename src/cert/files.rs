@@ -170,7 +170,7 @@ pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
     Err(Fault::new(why))
 }
 
-fn read(path: &Path) -> Result<Contents, Fault> {
+pub(super) fn read(path: &Path) -> Result<Contents, Fault> {
     let failed = |error: io::Error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;

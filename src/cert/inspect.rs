@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use aws_lc_rs::digest::{SHA256, digest};
 use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::{Name, Pin};
 
-fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Some(certificate),
         _ => None,
@@ -32,21 +34,18 @@ pub fn public_key(der: &[u8]) -> Option<&[u8]> {
 /// Whom it was issued to, on one line.
 #[must_use]
 pub fn subject(der: &[u8]) -> String {
-    parse(der).map_or_else(String::new, |certificate| {
-        shown(&certificate.subject().to_string())
-    })
+    parse(der).map_or_else(String::new, |certificate| line(certificate.subject()))
 }
 
 /// Who issued it, on one line.
 #[must_use]
 pub fn issuer(der: &[u8]) -> String {
-    parse(der).map_or_else(String::new, |certificate| {
-        shown(&certificate.issuer().to_string())
-    })
+    parse(der).map_or_else(String::new, |certificate| line(certificate.issuer()))
 }
 
-fn shown(name: &str) -> String {
-    name.escape_debug().to_string()
+/// A name on one line: it is anybody's text.
+pub(super) fn line(name: &X509Name<'_>) -> String {
+    name.to_string().escape_debug().to_string()
 }
 
 /// Whether it vouches for itself.
@@ -79,15 +78,20 @@ pub fn not_after(der: &[u8]) -> Option<i64> {
 /// The names that it is good for. A common name is none: nobody looks at it any more (RFC 6125, section 6.4.4).
 #[must_use]
 pub fn names(der: &[u8]) -> Vec<Name> {
-    let Some(certificate) = parse(der) else {
-        return Vec::new();
-    };
+    parse(der).map_or_else(Vec::new, |certificate| names_of(&certificate))
+}
+
+/// The same of a certificate that was taken apart.
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Vec<Name> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };
+    general(&names.value.general_names)
+}
+
+/// Names that are of use to us.
+pub(super) fn general(names: &[GeneralName<'_>]) -> Vec<Name> {
     names
-        .value
-        .general_names
         .iter()
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(Name::Dns((*name).to_owned())),
@@ -133,8 +137,6 @@ pub struct Description {
 pub fn describe(der: &[u8]) -> Option<Description> {
     let certificate = parse(der)?;
     let moment = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
-    let key = certificate.public_key();
-    let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
     let fingerprint = digest(&SHA256, der);
     let hex: Vec<String> = fingerprint
         .as_ref()
@@ -148,12 +150,7 @@ pub fn describe(der: &[u8]) -> Option<Description> {
         names: names(der),
         not_before: moment(certificate.validity().not_before.timestamp())?,
         not_after: moment(certificate.validity().not_after.timestamp())?,
-        key: match key.algorithm.algorithm.to_id_string().as_str() {
-            "1.2.840.113549.1.1.1" => format!("RSA {size} bits"),
-            "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
-            "1.3.101.112" => "Ed25519".into(),
-            other => other.to_owned(),
-        },
+        key: key(certificate.public_key()),
         signature: signature(&certificate.signature_algorithm.algorithm.to_id_string()),
         authority: certificate.is_ca(),
         self_signed: is_self_signed(der),
@@ -162,17 +159,91 @@ pub fn describe(der: &[u8]) -> Option<Description> {
     })
 }
 
-fn signature(id: &str) -> String {
+/// The kind and size of a key.
+pub(super) fn key(key: &SubjectPublicKeyInfo<'_>) -> String {
+    let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
+    match key.algorithm.algorithm.to_id_string().as_str() {
+        RSA => format!("RSA {size} bits"),
+        "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
+        "1.3.101.112" => "Ed25519".into(),
+        "1.3.101.113" => "Ed448".into(),
+        "1.2.840.10040.4.1" => "DSA".into(),
+        other => other.to_owned(),
+    }
+}
+
+const RSA: &str = "1.2.840.113549.1.1.1";
+
+/// RSA keys below this are taken by nobody any more, rustls included.
+const RSA_LEAST_BITS: usize = 2048;
+
+/// Why a key is not taken.
+pub(super) fn weak_key(certificate: &X509Certificate<'_>) -> Option<String> {
+    let public = certificate.public_key();
+    match public.algorithm.algorithm.to_id_string().as_str() {
+        RSA => match public.parsed() {
+            Ok(PublicKey::RSA(rsa)) if rsa.key_size() < RSA_LEAST_BITS => {
+                let bits = rsa.key_size();
+                Some(format!(
+                    "its key is RSA with {bits} bits, and {RSA_LEAST_BITS} are the least"
+                ))
+            }
+            _ => None,
+        },
+        "1.2.840.10045.2.1" => match public.parsed() {
+            Ok(PublicKey::EC(point)) if point.key_size() < 256 => {
+                Some(format!("its key is {}, and 256 are the least", key(public)))
+            }
+            _ => None,
+        },
+        "1.3.101.113" | "1.2.840.10040.4.1" => {
+            Some(format!("its key is {}, which is not known here", key(public)))
+        }
+        _ => None,
+    }
+}
+
+/// Why a signature is not taken, however right it is.
+pub(super) fn weak_signature(certificate: &X509Certificate<'_>) -> Option<String> {
+    let id = certificate.signature_algorithm.algorithm.to_id_string();
+    match id.as_str() {
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.3.14.3.2.29"
+        | "1.2.840.10045.4.1"
+        | "1.2.840.10040.4.3" => Some(format!("it is signed by {}, which can be forged", signature(&id))),
+        "1.2.840.113549.1.1.14" | "1.2.840.10045.4.3.1" | "1.3.101.113" => Some(format!(
+            "it is signed by {}, which is not known here",
+            signature(&id)
+        )),
+        _ => None,
+    }
+}
+
+/// The day of a moment, given in seconds since 1970.
+#[must_use]
+pub fn day(seconds: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(seconds);
+    moment.map_or_else(|_| "an unknown day".into(), |moment| moment.date().to_string())
+}
+
+pub(super) fn signature(id: &str) -> String {
     let known = match id {
-        "1.2.840.113549.1.1.5" => "RSA with SHA-1",
+        "1.2.840.113549.1.1.4" => "RSA with MD5",
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "RSA with SHA-1",
         "1.2.840.113549.1.1.10" => "RSA-PSS",
         "1.2.840.113549.1.1.11" => "RSA with SHA-256",
         "1.2.840.113549.1.1.12" => "RSA with SHA-384",
         "1.2.840.113549.1.1.13" => "RSA with SHA-512",
+        "1.2.840.113549.1.1.14" => "RSA with SHA-224",
+        "1.2.840.10040.4.3" => "DSA with SHA-1",
+        "1.2.840.10045.4.1" => "ECDSA with SHA-1",
+        "1.2.840.10045.4.3.1" => "ECDSA with SHA-224",
         "1.2.840.10045.4.3.2" => "ECDSA with SHA-256",
         "1.2.840.10045.4.3.3" => "ECDSA with SHA-384",
         "1.2.840.10045.4.3.4" => "ECDSA with SHA-512",
         "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
         other => other,
     };
     known.to_owned()

@@ -1,13 +1,16 @@
 //! Keys and certificates: `Identity`, `Name`, `KeyType`, `Pin`; and `Fault`, why one of them is no good.
 //! Absent: TLS, endpoints, and who trusts whom.
 
+pub mod chain;
 pub mod files;
+pub mod held;
 pub mod inspect;
 pub mod issue;
 pub mod local;
 pub mod output;
 
 mod base64;
+mod constraints;
 mod encrypted;
 mod name;
 mod pem;

@@ -31,6 +31,20 @@ impl Name {
         ]
     }
 
+    /// Whether a certificate with this name is good for `name`: the same, or a wildcard for one more label (RFC 6125,
+    /// section 6.4.3).
+    #[must_use]
+    pub fn covers(&self, name: &Name) -> bool {
+        match (self, name) {
+            (Name::Dns(pattern), Name::Dns(name)) => {
+                let under = pattern.strip_prefix("*.").zip(name.split_once('.'));
+                pattern.eq_ignore_ascii_case(name)
+                    || under.is_some_and(|(under, (_, rest))| under.eq_ignore_ascii_case(rest))
+            }
+            (ours, theirs) => ours == theirs,
+        }
+    }
+
     /// Whether the name leads to this machine wherever it is used: `localhost`, 127.0.0.0/8 or ::1.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -143,6 +157,22 @@ mod tests {
             ":x", "a/b", "*.*.b", "a@b@c",
         ] {
             assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_covers_itself_and_a_wildcard_one_label() {
+        for (pattern, name, is) in [
+            ("a.example", "A.example", true),
+            ("a.example", "b.a.example", false),
+            ("*.example.com", "a.example.com", true),
+            ("*.example.com", "b.a.example.com", false),
+            ("*.example.com", "example.com", false),
+            ("::1", "0:0::1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+        ] {
+            let [pattern, name] = [pattern, name].map(|text| text.parse::<Name>().unwrap());
+            assert_eq!(pattern.covers(&name), is, "{pattern} {name}");
         }
     }
 

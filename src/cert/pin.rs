@@ -16,8 +16,12 @@ impl Pin {
     /// The pin of a certificate's key; `None` where it is no certificate.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Option<Self> {
-        let digest = digest(&SHA256, inspect::public_key(certificate)?);
-        digest.as_ref().try_into().ok().map(Pin)
+        Pin::of_key(inspect::public_key(certificate)?)
+    }
+
+    /// The pin of a key, given as its SubjectPublicKeyInfo.
+    pub(super) fn of_key(public: &[u8]) -> Option<Self> {
+        digest(&SHA256, public).as_ref().try_into().ok().map(Pin)
     }
 }
 

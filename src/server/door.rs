@@ -3,11 +3,12 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tracing::warn;
 
+use super::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection};
 use crate::error::Result;
 use crate::transport::{Accept, Incoming, Stage};
@@ -19,6 +20,7 @@ const ESTABLISHING_MAX: usize = 64;
 /// Gives the connections of a listener one by one, as they stand, each with a note of when it came.
 pub struct Door<N> {
     limit: Duration,
+    refusals: Arc<Refusals>,
     establishing: JoinSet<Option<(Connection, N)>>,
     /// The listener has no more to come.
     over: bool,
@@ -30,6 +32,7 @@ impl<N: Send + 'static> Door<N> {
     pub fn new(limit: Duration) -> Self {
         Door {
             limit,
+            refusals: Arc::default(),
             establishing: JoinSet::new(),
             over: false,
         }
@@ -67,9 +70,9 @@ impl<N: Send + 'static> Door<N> {
             match incoming.stage {
                 Stage::Established(connection) => return Ok(Some((connection, note))),
                 Stage::Handshake(handshake) => {
-                    let limit = self.limit;
+                    let (limit, refusals) = (self.limit, Arc::clone(&self.refusals));
                     self.establishing.spawn(async move {
-                        let connection = established(handshake, limit, &peer.to_string()).await?;
+                        let connection = established(handshake, limit, &peer.to_string(), &refusals).await?;
                         Some((connection, note))
                     });
                 }
@@ -83,16 +86,17 @@ pub(super) async fn established(
     handshake: BoxFuture<'static, Result<Connection>>,
     limit: Duration,
     peer: &str,
+    refusals: &Refusals,
 ) -> Option<Connection> {
     match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
-            warn!("{peer}: {error}");
+            refusals.tell(peer, &error.to_string());
             None
         }
         Err(_elapsed) => {
             let limit = duration_text(limit);
-            warn!("{peer}: no connection was established within {limit}");
+            refusals.tell(peer, &format!("no connection was established within {limit}"));
             None
         }
     }

@@ -9,6 +9,7 @@ pub mod stop;
 mod datagrams;
 mod noted;
 mod open;
+mod refusals;
 
 use std::future::poll_fn;
 use std::io;
@@ -24,6 +25,7 @@ use tracing::{Level, debug, enabled, error, warn};
 use self::door::{Door, established};
 use self::noted::Noted;
 use self::open::{Guard, Open};
+use self::refusals::Refusals;
 use self::shortage::{Next, Shortage};
 use self::stop::Stop;
 use crate::connection::tap::hexdump::Hexdump;
@@ -85,6 +87,7 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// `once`: the one connection was had.
     had_one: AtomicBool,
+    refusals: Refusals,
     /// That connections were closed at the end of the grace period was said.
     said_closing: AtomicBool,
 }
@@ -102,6 +105,7 @@ impl Server {
             open: Arc::default(),
             permits,
             had_one: AtomicBool::new(false),
+            refusals: Refusals::default(),
             said_closing: AtomicBool::new(false),
         }))
     }
@@ -343,7 +347,8 @@ impl Server {
                 let peer = incoming.peer.to_string();
                 tokio::spawn(async move {
                     let limit = server.0.limits.handshake_timeout;
-                    if let Some(Connection::Stream(stream)) = established(handshake, limit, &peer).await {
+                    let stood = established(handshake, limit, &peer, &server.0.refusals).await;
+                    if let Some(Connection::Stream(stream)) = stood {
                         server.converse(stream, noted).await;
                     }
                     drop((guard, permit));

@@ -30,12 +30,16 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "tls")]
+use crate::cert::{CertificateDer, chain::Finding};
 use crate::connection::{Address, BoxFuture, Connection, Facts};
 #[cfg(feature = "tls")]
 use crate::endpoint::Spec;
 use crate::endpoint::{Args, Param, Refused, Role};
 use crate::error::Result;
 use crate::layer::Layer;
+#[cfg(feature = "tls")]
+use crate::layer::tls::doctor::Verifies;
 
 /// The endpoint types, in the order that help shows them.
 pub static TRANSPORTS: &[&Transport] = &[
@@ -115,8 +119,9 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// known of the connection on whose behalf, where there is one; a layer may tell the other end.
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>>;
 
-    /// The same, whoever answers: to look at who it is, and to say nothing. `None` where nobody is verified anyway.
-    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+    /// Who can look at the certificates of the far end; `None` where nobody is verified by one.
+    #[cfg(feature = "tls")]
+    fn doctor(&self) -> Option<&dyn Doctor> {
         None
     }
 
@@ -131,6 +136,32 @@ pub trait Connector: Send + Sync + fmt::Debug {
         let _ = layer;
         false
     }
+}
+
+/// Looks at who answers, and says what speaks against them.
+#[cfg(feature = "tls")]
+pub trait Doctor {
+    /// Opens a connection to whoever answers, says nothing on it, and sees what they show.
+    fn look(&self) -> BoxFuture<'_, Result<Look>>;
+
+    /// What speaks against a chain of certificates, the leaf first.
+    ///
+    /// # Errors
+    /// Status 2: a file of roots is no good.
+    fn examine(&self, chain: &[CertificateDer<'_>]) -> Result<Vec<Finding>>;
+
+    /// What is verified.
+    fn verifies(&self) -> Verifies;
+}
+
+/// What a server shows to those who do not ask whether to believe it.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub struct Look {
+    /// Its certificates, its own first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The connection, or why there is none after all.
+    pub connection: Result<Connection>,
 }
 
 /// What opens the connections of a client endpoint that stands in another one.

@@ -8,7 +8,7 @@ use super::{Binder, Bound, Connector, TRANSPORTS, Transport, wrapped};
 use crate::connection::{BoxFuture, Connection, Dial, Facts};
 use crate::diagnostic::listed;
 use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, ValueKind, usage};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::layer::{WRAPPERS, Wrapper};
 
 /// A client endpoint, read and checked. Nothing is open yet.
@@ -46,19 +46,11 @@ impl ClientEndpoint {
         self.type_name
     }
 
-    /// Opens a connection to look at who answers, and to say nothing: they are not verified.
-    ///
-    /// # Errors
-    /// Status 2 where this kind of endpoint verifies nobody; else as [`ClientEndpoint::connect`].
-    pub async fn look(&self) -> Result<Connection> {
-        let could_not = |error: Error| error.on(format!("could not look at {}", shown(&self.text)));
-        match self.connector.look() {
-            Some(connection) => connection.await.map_err(could_not),
-            None => {
-                let why = format!("a {} endpoint has no certificate", self.type_name);
-                Err(could_not(Error::new(Status::Usage, why)))
-            }
-        }
+    /// Who can look at the certificates of the far end; `None` where nobody is verified by one.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn doctor(&self) -> Option<&dyn super::Doctor> {
+        self.connector.doctor()
     }
 
     /// Opens a connection of our own, established to its last layer.

@@ -4,6 +4,7 @@
 mod server;
 
 use std::borrow::Borrow;
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,13 +12,16 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::server::SecureServer;
-use super::Connector;
 use super::socket::Target;
+use super::{Connector, Doctor, Look};
+use crate::cert::CertificateDer;
+use crate::cert::chain::Finding;
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::diagnostic::quoted;
 use crate::endpoint::{Args, Kind, Refused};
 use crate::error::{Error, Result, Status};
-use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, Trust, server_name};
+use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, server_name};
+use crate::layer::tls::doctor::Verifies;
 use crate::layer::{Layer, tls};
 use crate::units::duration_text;
 
@@ -147,7 +151,9 @@ impl SecureClient {
         };
         match timeout_at(deadline, secured).await {
             Ok(secured) => secured.map(Connection::Stream),
-            Err(_elapsed) => Err(self.too_late("connected, but no TLS handshake")),
+            Err(_elapsed) => Err(self
+                .too_late("connected, but no TLS handshake")
+                .help("does it speak TLS on this port? a server without TLS may wait for us: tcp:HOST:PORT")),
         }
     }
 }
@@ -162,14 +168,29 @@ impl Connector for SecureClient {
         true
     }
 
-    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
-        let settings = ClientSettings {
-            trust: Trust::Anybody,
-            // Nor do we say who we are to somebody who was not verified.
-            identity: None,
-            ..self.settings.clone()
-        };
-        Some(Box::pin(self.secure(aside(move || settings.read()), None)))
+    fn doctor(&self) -> Option<&dyn Doctor> {
+        Some(self)
+    }
+}
+
+impl Doctor for SecureClient {
+    fn look(&self) -> BoxFuture<'_, Result<Look>> {
+        Box::pin(async move {
+            let config = self.settings.looking()?;
+            let connection = self.secure(ready(Ok(&config)), None).await;
+            match (config.seen(), connection) {
+                (chain, Err(error)) if chain.is_empty() => Err(error),
+                (chain, connection) => Ok(Look { chain, connection }),
+            }
+        })
+    }
+
+    fn examine(&self, chain: &[CertificateDer<'_>]) -> Result<Vec<Finding>> {
+        self.settings.examine(chain)
+    }
+
+    fn verifies(&self) -> Verifies {
+        self.settings.verifies()
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+#[cfg(feature = "tls")]
+use super::Doctor;
 use super::{Accept, Binder, Bound, Connector, Incoming, Listener, Stage};
 use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Refused, Role, Spec};
@@ -104,13 +106,10 @@ impl Connector for WrappedConnector {
         })
     }
 
-    fn look(&self) -> Option<BoxFuture<'_, Result<Connection>>> {
+    #[cfg(feature = "tls")]
+    fn doctor(&self) -> Option<&dyn Doctor> {
         // Who shows a certificate has taken all layers beneath itself.
-        if self.layers.is_empty() {
-            self.inner.look()
-        } else {
-            None
-        }
+        self.inner.doctor().filter(|_| self.layers.is_empty())
     }
 }
 

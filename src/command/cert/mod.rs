@@ -1,7 +1,10 @@
 //! `cert`: making certificates and keys, and looking at them.
 //! Absent: how either is done.
 
+mod doctor;
 mod make;
+mod pages;
+mod remedy;
 mod show;
 mod trust;
 

@@ -2,6 +2,7 @@
 //! Absent: endpoint text, sockets, and signals; files are read here and nowhere earlier.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -13,6 +14,7 @@ use rustls::{InconsistentKeys, KeyLogFile, SupportedProtocolVersion};
 use tracing::warn;
 
 use super::by_name::ByName;
+use super::doctor::{Asked, Seen};
 use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
 use super::words;
 use crate::cert::local::{self, Local, Store};
@@ -132,6 +134,21 @@ pub struct ClientConfig {
     pub(super) name: ServerName<'static>,
     pub(super) has_identity: bool,
     pub(super) pinned: bool,
+    /// A server has asked for a certificate of ours.
+    asked: Arc<AtomicBool>,
+    seen: Seen,
+}
+
+impl ClientConfig {
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What a server showed in a handshake that was for looking at it; once.
+    #[must_use]
+    pub fn seen(&self) -> Vec<CertificateDer<'static>> {
+        self.seen.take()
+    }
 }
 
 /// The name that a host is verified by; `None` where no certificate can be for it.
@@ -157,18 +174,28 @@ impl ClientSettings {
         };
         let key = self.identity.as_ref().map(KeyFiles::read).transpose();
         let key = key.map_err(|fault| fault.at(Status::Usage))?;
+        self.with(believe, key, Seen::default())
+    }
+
+    /// For looking at who answers: anybody is taken, and not told who we are.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn looking(&self) -> Result<ClientConfig> {
+        let seen = Seen::default();
+        self.with(Believe::Looking(seen.clone()), None, seen)
+    }
+
+    fn with(&self, believe: Believe, key: Option<CertifiedKey>, seen: Seen) -> Result<ClientConfig> {
         let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(provider()))
             .with_protocol_versions(self.versions.spoken())
             .map_err(|error| unexpected(&error).at(Status::Tls))?
             .dangerous()
             .with_custom_certificate_verifier(Verifier::new(believe));
         let has_identity = key.is_some();
-        let mut config = match key {
-            Some(key) => {
-                builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)))
-            }
-            None => builder.with_no_client_auth(),
-        };
+        let asked = Arc::default();
+        let resolver = Asked::new(key, Arc::clone(&asked));
+        let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = self.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         if wants_key_log() {
             config.key_log = Arc::new(KeyLogFile::new());
@@ -178,6 +205,8 @@ impl ClientSettings {
             name: self.server_name.clone(),
             has_identity,
             pinned: matches!(self.trust, Trust::Pins(_)),
+            asked,
+            seen,
         })
     }
 }

@@ -4,6 +4,7 @@
 mod by_name;
 pub mod config;
 pub mod current;
+pub mod doctor;
 mod trust;
 mod wire;
 mod words;
@@ -42,7 +43,7 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
         polled.map(|done| done.map_err(|(error, wire)| words::client(&error, wire.first(), config, refused)))
     })
     .await?;
-    Ok(established(done.into(), facts))
+    Ok(established(done.into(), facts, config.was_asked()))
 }
 
 /// Speaks TLS as a server on `stream`.
@@ -52,13 +53,17 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
 pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream> {
     let (io, facts) = stream.into_parts();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&config.rustls));
-    match acceptor.accept(Wire::new(io)).into_fallible().await {
-        Ok(stream) => Ok(established(stream.into(), facts)),
-        Err((error, wire)) => Err(words::server(&error, wire.first())),
-    }
+    let mut handshake = acceptor.accept(Wire::new(io)).into_fallible();
+    let done = poll_fn(|cx| {
+        let polled = Pin::new(&mut handshake).poll(cx);
+        let refused = trust::take_refused();
+        polled.map(|done| done.map_err(|(error, wire)| words::server(&error, wire.first(), refused)))
+    })
+    .await?;
+    Ok(established(done.into(), facts, false))
 }
 
-fn established(mut stream: TlsStream<Wire>, mut facts: Facts) -> Stream {
+fn established(mut stream: TlsStream<Wire>, mut facts: Facts, asked: bool) -> Stream {
     let server_name = match &stream {
         TlsStream::Server(server) => server.get_ref().1.server_name().map(str::to_owned),
         TlsStream::Client(_) => None,
@@ -67,7 +72,7 @@ fn established(mut stream: TlsStream<Wire>, mut facts: Facts) -> Stream {
         TlsStream::Client(client) => client.get_mut().0.forget_first(),
         TlsStream::Server(server) => server.get_mut().0.forget_first(),
     }
-    let tls = learned(stream.get_ref().1, server_name);
+    let tls = learned(stream.get_ref().1, server_name, asked);
     debug!(
         peer = %facts.peer,
         version = tls.version,
@@ -79,7 +84,7 @@ fn established(mut stream: TlsStream<Wire>, mut facts: Facts) -> Stream {
     Stream::new(Secure(stream), facts)
 }
 
-fn learned(state: &CommonState, server_name: Option<String>) -> Tls {
+fn learned(state: &CommonState, server_name: Option<String>, asked: bool) -> Tls {
     Tls {
         version: match state.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
@@ -92,6 +97,7 @@ fn learned(state: &CommonState, server_name: Option<String>) -> Tls {
         alpn: state.alpn_protocol().map(|name| name.escape_ascii().to_string()),
         server_name,
         resumed: matches!(state.handshake_kind(), Some(rustls::HandshakeKind::Resumed)),
+        asked_for_certificate: asked,
         peer_certificates: state
             .peer_certificates()
             .map(|chain| chain.iter().map(|certificate| certificate.to_vec()).collect())

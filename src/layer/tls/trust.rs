@@ -15,6 +15,8 @@ use rustls::{
 };
 
 use super::config::provider;
+use super::doctor::Seen;
+use crate::cert::chain::{self, Finding};
 use crate::cert::local::Store;
 use crate::cert::{Name, Pin, inspect};
 
@@ -29,6 +31,8 @@ pub(super) enum Believe {
     Pins(Vec<Pin>),
     /// Anybody.
     Anybody,
+    /// Anybody, whether they have the key that they show or not: this is to look at them, and to say nothing.
+    Looking(Seen),
 }
 
 /// Roots that the user named.
@@ -68,19 +72,25 @@ fn store(certificates: &[CertificateDer<'static>]) -> RootCertStore {
     store
 }
 
+/// The same as certificates.
+pub(super) fn platform_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
 /// The platform's roots, read once and only when somebody has to be verified by them.
 fn platform() -> &'static RootCertStore {
     static PLATFORM: OnceLock<RootCertStore> = OnceLock::new();
     PLATFORM.get_or_init(|| store(&rustls_native_certs::load_native_certs().certs))
 }
 
-/// What is known of a server that was refused.
-#[derive(Debug)]
+/// What is known of somebody who was refused.
+#[derive(Debug, Default)]
 pub(super) struct Refused {
+    pub(super) subject: String,
     pub(super) pin: Option<Pin>,
     pub(super) names: Vec<Name>,
-    pub(super) issuer: String,
-    pub(super) self_signed: bool,
+    /// What speaks against it, each with whose certificate it is and who issued that.
+    pub(super) faults: Vec<(Finding, String, String)>,
     /// The platform was asked, and has no roots at all.
     pub(super) no_roots: bool,
 }
@@ -117,6 +127,10 @@ impl Verifier {
         let by = |roots: &RootCertStore| self.chain_and_name(roots, leaf, between, name, now);
         match &self.believe {
             Believe::Anybody => Ok(()),
+            Believe::Looking(seen) => {
+                seen.put(leaf, between);
+                Ok(())
+            }
             Believe::Pins(pins) => match Pin::of(leaf) {
                 Some(pin) if pins.contains(&pin) => Ok(()),
                 Some(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
@@ -142,6 +156,35 @@ impl Verifier {
         }
     }
 
+    /// What speaks against somebody whose chain was looked at. A handshake that fails may take its time.
+    fn faults(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Vec<(Finding, String, String)> {
+        let roots = match &self.believe {
+            Believe::Roots(given) => given.certificates.clone(),
+            Believe::Platform(local) => {
+                let ours = local.as_ref().filter(|_| is_of_this_machine(name));
+                let ours = ours.and_then(Store::certificate);
+                platform_certificates().into_iter().chain(ours).collect()
+            }
+            Believe::Pins(_) | Believe::Anybody | Believe::Looking(_) => return Vec::new(),
+        };
+        let chain: Vec<_> = [leaf].into_iter().chain(between).cloned().collect();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let found = chain::examine(&chain, &roots, name.to_str().parse().ok().as_ref(), now);
+        let faults = found.into_iter().filter(|finding| !finding.kind.is_remark());
+        let with_names = faults.filter_map(|finding| {
+            let certificate = chain.get(finding.place)?;
+            let names = (inspect::subject(certificate), inspect::issuer(certificate));
+            Some((finding, names.0, names.1))
+        });
+        with_names.collect()
+    }
+
     fn chain_and_name(
         &self,
         roots: &RootCertStore,
@@ -154,6 +197,21 @@ impl Verifier {
         verify_server_cert_signed_by_trust_anchor(&leaf, roots, between, now, self.algorithms.all)?;
         verify_server_name(&leaf, name)
     }
+}
+
+/// Remembers that a key is too weak to prove anything, which is why its signature is not taken.
+fn weak(leaf: &CertificateDer<'_>) {
+    let leaf = std::slice::from_ref(leaf);
+    let found = chain::examine(leaf, leaf, None, 0);
+    let faults = found
+        .into_iter()
+        .filter(|finding| finding.kind == chain::Kind::WeakKey);
+    REFUSED.set(Some(Box::new(Refused {
+        faults: faults
+            .map(|fault| (fault, String::new(), String::new()))
+            .collect(),
+        ..Refused::default()
+    })));
 }
 
 /// The local authority is asked about nothing else, whatever it may have vouched for.
@@ -185,10 +243,10 @@ impl ServerCertVerifier for Verifier {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(error) => {
                 REFUSED.set(Some(Box::new(Refused {
+                    subject: inspect::subject(leaf),
                     pin: Pin::of(leaf),
                     names: inspect::names(leaf),
-                    issuer: inspect::issuer(leaf),
-                    self_signed: inspect::is_self_signed(leaf),
+                    faults: self.faults(leaf, between, name, now),
                     no_roots: matches!(self.believe, Believe::Platform(_)) && platform().is_empty(),
                 })));
                 Err(error)
@@ -202,7 +260,12 @@ impl ServerCertVerifier for Verifier {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, leaf, signature, &self.algorithms)
+        match self.believe {
+            Believe::Looking(_) => Ok(HandshakeSignatureValid::assertion()),
+            _ => {
+                verify_tls12_signature(message, leaf, signature, &self.algorithms).inspect_err(|_| weak(leaf))
+            }
+        }
     }
 
     fn verify_tls13_signature(
@@ -211,7 +274,12 @@ impl ServerCertVerifier for Verifier {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, leaf, signature, &self.algorithms)
+        match self.believe {
+            Believe::Looking(_) => Ok(HandshakeSignatureValid::assertion()),
+            _ => {
+                verify_tls13_signature(message, leaf, signature, &self.algorithms).inspect_err(|_| weak(leaf))
+            }
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -260,14 +328,17 @@ impl ClientCertVerifier for ClientVerifier {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.given.names(leaf) {
-            dates(leaf, now)?;
-            return Ok(ClientCertVerified::assertion());
-        }
-        match &self.by_roots {
+        let judged = match &self.by_roots {
+            _ if self.given.names(leaf) => dates(leaf, now).map(|()| ClientCertVerified::assertion()),
             Some(by_roots) => by_roots.verify_client_cert(leaf, between, now),
             None => Err(CertificateError::UnknownIssuer.into()),
-        }
+        };
+        judged.inspect_err(|_| {
+            REFUSED.set(Some(Box::new(Refused {
+                subject: inspect::subject(leaf),
+                ..Refused::default()
+            })));
+        })
     }
 
     fn offer_client_auth(&self) -> bool {

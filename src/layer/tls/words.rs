@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::config::ClientConfig;
 use super::trust::Refused;
+use crate::cert::chain::Kind;
 use crate::error::{Error, Status, reason};
 
 fn tls(why: impl Into<String>) -> Error {
@@ -28,8 +29,17 @@ pub(super) fn client(
     refused: Option<Box<Refused>>,
 ) -> Error {
     if !first.is_empty() && !is_tls(first) {
-        let why = format!("the server does not speak TLS; it said {}", line(first));
+        let why = format!(
+            "the server does not speak TLS{}; it said {}",
+            instead(first),
+            line(first)
+        );
         return tls(why).help("a server without TLS is reached by tcp:HOST:PORT");
+    }
+    // A client's first message, as the first thing that a server says: ours.
+    if matches!(first, [0x16, 3, _, _, _, 1, ..]) {
+        return tls("the server does not speak TLS; it sends back what we say")
+            .help("a server without TLS is reached by tcp:HOST:PORT");
     }
     let Some(fault) = fault(error) else {
         return match error.kind() {
@@ -47,8 +57,15 @@ pub(super) fn client(
             let error = refusal("the server", *alert);
             match alert {
                 Alert::UnrecognisedName => error.help("serverName=NAME asks for another name"),
-                Alert::HandshakeFailure if !config.has_identity => {
-                    error.help("a server that wants a client certificate may say so too: certificate=FILE")
+                // Up to TLS 1.2 there is no alert of its own for this, and every server picks another one.
+                Alert::HandshakeFailure
+                | Alert::BadCertificate
+                | Alert::NoCertificate
+                | Alert::UnknownCA
+                | Alert::CertificateUnknown
+                    if config.was_asked() && !config.has_identity =>
+                {
+                    refusal("the server", Alert::CertificateRequired)
                 }
                 _ => error,
             }
@@ -59,9 +76,14 @@ pub(super) fn client(
 }
 
 /// Why a server's handshake failed; `first` is how the client began.
-pub(super) fn server(error: &io::Error, first: &[u8]) -> Error {
+pub(super) fn server(error: &io::Error, first: &[u8], refused: Option<Box<Refused>>) -> Error {
     if !first.is_empty() && !is_tls(first) {
         return tls(not_tls(first));
+    }
+    if let Some(version) = old_version(first) {
+        return tls(format!(
+            "the client offers {version} at most, and TLS 1.2 is the least here"
+        ));
     }
     let Some(fault) = fault(error) else {
         return match error.kind() {
@@ -74,10 +96,14 @@ pub(super) fn server(error: &io::Error, first: &[u8]) -> Error {
     match fault {
         Fault::AlertReceived(alert) => refusal("the client", *alert),
         Fault::NoCertificatesPresented => tls("the client sent no certificate, and clientCA= wants one"),
-        Fault::InvalidCertificate(error) => tls(format!(
-            "the client's certificate is refused: {}",
-            client_certificate(error)
-        )),
+        Fault::InvalidCertificate(error) => {
+            let subject = refused.map(|refused| format!(", `{}`,", refused.subject));
+            tls(format!(
+                "the client's certificate{} is refused: {}",
+                subject.unwrap_or_default(),
+                client_certificate(error)
+            ))
+        }
         fault => tls(ours(fault, "the client")),
     }
 }
@@ -103,6 +129,34 @@ pub(super) fn established(error: io::Error) -> io::Error {
 /// RFC 8446, section 5.1: a type of content, and a version that begins with 3.
 fn is_tls(first: &[u8]) -> bool {
     matches!(first, [0x14..=0x17, 3, ..] | [0x14..=0x17])
+}
+
+/// What a server speaks, by how it began.
+fn instead(first: &[u8]) -> &'static str {
+    let begins = |with: &[u8]| {
+        let head = first.iter().take(with.len());
+        head.map(u8::to_ascii_lowercase)
+            .eq(with.iter().map(u8::to_ascii_lowercase))
+    };
+    match first {
+        _ if begins(b"HTTP/") || begins(b"<!doctype html") || begins(b"<html") => ", but HTTP",
+        _ if begins(b"SSH-") => ", but SSH",
+        // The greeting of mail (RFC 5321, RFC 3501, RFC 1939) and of FTP (RFC 959).
+        [b'2', b'2', b'0', b' ' | b'-', ..] => " at once, but greets as a mail or FTP server",
+        _ if begins(b"* OK") || begins(b"+OK") => " at once, but greets as a mailbox does",
+        _ => "",
+    }
+}
+
+/// The version that a client's first message offers at most, where that is below TLS 1.2: its record (RFC 5246,
+/// section 6.2.1), then its header, then the version. TLS 1.3 says 1.2 there.
+fn old_version(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 0, ..] => Some("SSL 3.0"),
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 1, ..] => Some("TLS 1.0"),
+        [0x16, 3, _, _, _, 1, _, _, _, 3, 2, ..] => Some("TLS 1.1"),
+        _ => None,
+    }
 }
 
 /// What came instead of TLS.
@@ -145,58 +199,12 @@ fn certificate(error: &CertificateError, config: &ClientConfig, refused: Option<
         None => "pin=sha256/…".into(),
     };
     let by_key = format!("{pin} takes this key, if you know that it is the right one");
+    if let Some(refused) = &refused
+        && let Some(error) = fault_in_chain(&name, refused, &by_key)
+    {
+        return error;
+    }
     match error {
-        CertificateError::UnknownIssuer => {
-            let mut why = match &refused {
-                Some(refused) if refused.self_signed => {
-                    format!("the certificate of `{name}` is self-signed, and not among those trusted")
-                }
-                Some(refused) => format!(
-                    "the certificate of `{name}` was issued by `{}`, which is not trusted",
-                    refused.issuer
-                ),
-                None => format!("nobody who is trusted vouches for the certificate of `{name}`"),
-            };
-            if refused.is_some_and(|refused| refused.no_roots) {
-                why.push_str("; this system has no root certificates at all");
-            }
-            tls(why).help(format!(
-                "trustRoots=FILE trusts the certificates in a file; {by_key}"
-            ))
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            let names = refused.map(|refused| refused.names).unwrap_or_default();
-            /// More than these help nobody.
-            const SHOWN: usize = 5;
-            let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-            if names.len() > SHOWN {
-                shown.push(format!("{} more", names.len() - SHOWN));
-            }
-            match names.first() {
-                None => tls(format!(
-                    "the certificate is not for `{name}`: it names no host (a common name does not count)"
-                ))
-                .help(by_key),
-                Some(first) => tls(format!(
-                    "the certificate is not for `{name}`, but for {}",
-                    shown.join(", ")
-                ))
-                .help(format!("serverName={first} verifies that name instead")),
-            }
-        }
-        CertificateError::ExpiredContext { not_after, .. } => tls(format!(
-            "the certificate of `{name}` expired on {}",
-            day(*not_after)
-        ))
-        .help(by_key),
-        CertificateError::Expired => tls(format!("the certificate of `{name}` has expired")).help(by_key),
-        CertificateError::NotValidYetContext { not_before, .. } => tls(format!(
-            "the certificate of `{name}` is not valid before {}",
-            day(*not_before)
-        ))
-        .help("is the clock of this machine right?"),
-        CertificateError::NotValidYet => tls(format!("the certificate of `{name}` is not valid yet"))
-            .help("is the clock of this machine right?"),
         CertificateError::ApplicationVerificationFailure if config.pinned => {
             let found = refused.and_then(|refused| refused.pin);
             let found = found.map_or_else(|| "another one".into(), |pin| pin.to_string());
@@ -204,26 +212,70 @@ fn certificate(error: &CertificateError, config: &ClientConfig, refused: Option<
                 "the key of the server is not the pinned one, but {found}"
             ))
         }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            tls(format!("the certificate of `{name}` is not for servers")).help(by_key)
-        }
         CertificateError::Revoked => tls(format!("the certificate of `{name}` was revoked")),
+        // What stands in the chain is accounted for; this is what the server itself has signed.
         CertificateError::BadSignature => tls(format!(
-            "the signature on the certificate of `{name}` is wrong: somebody may have changed it"
+            "the server did not prove that it has the key of the certificate of `{name}`"
         )),
         CertificateError::BadEncoding => tls("the certificate of the server is damaged"),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => tls(format!(
-            "the certificate of `{name}` is one for an authority, used by a server"
-        ))
-        .help(format!(
-            "trustRoots=FILE with this very certificate takes it; {by_key}"
-        )),
-        CertificateError::Other(other) if other.to_string().contains("NameConstraintViolation") => tls(
-            format!("the certificate of `{name}` is for names that its authority may not vouch for"),
-        )
-        .help(by_key),
         error => tls(format!("the certificate of `{name}` is refused: {error}")).help(by_key),
     }
+}
+
+fn by_trust(by_key: &str) -> String {
+    format!("trustRoots=FILE trusts the certificates in a file; {by_key}")
+}
+
+/// What is wrong with the chain, where that is known: the first thing that counts. A handshake knows less of it.
+fn fault_in_chain(name: &str, refused: &Refused, by_key: &str) -> Option<Error> {
+    // Whom to trust comes first: nothing else that a stranger's certificate says means anything.
+    let first = refused
+        .faults
+        .iter()
+        .find(|(fault, ..)| fault.kind.is_about_trust());
+    let (fault, subject, issuer) = first.or(refused.faults.first())?;
+    let no_roots = match refused.no_roots {
+        true => "; this system has no root certificates at all",
+        false => "",
+    };
+    let whose = match fault.place {
+        0 => format!("the certificate of `{name}`"),
+        place => format!("certificate {} in the chain of `{name}`, `{subject}`,", place + 1),
+    };
+    let why = match (fault.kind, fault.place) {
+        (Kind::WrongName, _) => format!("the certificate {}", of_it(&fault.why)),
+        (Kind::Expired | Kind::NotYetValid, _) => format!("{whose} {}", of_it(&fault.why)),
+        (Kind::SelfSigned, _) => format!("{whose} is self-signed, and not among those trusted{no_roots}"),
+        (Kind::IssuerMissing, 0) => format!(
+            "{whose} was issued by `{issuer}`, which is not trusted, nor was its own certificate sent{no_roots}"
+        ),
+        (Kind::IssuerMissing, _) => {
+            format!("{whose} was issued by `{issuer}`, which is not trusted{no_roots}")
+        }
+        (Kind::RootUntrusted, _) => {
+            format!("{whose} is the root that vouches for it, and is not trusted{no_roots}")
+        }
+        (_, _) => format!("{whose} is refused: {}", fault.why),
+    };
+    Some(match fault.kind {
+        kind if kind.is_about_trust() => tls(why).help(by_trust(by_key)),
+        Kind::AuthorityAsServer => tls(why).help(format!(
+            "trustRoots=FILE with this very certificate takes it; {by_key}"
+        )),
+        // Such a key proves nothing, so that a pin does not help.
+        Kind::WeakKey if fault.place == 0 => tls(why).help("the server needs another key and certificate"),
+        Kind::NotYetValid => tls(why).help("is the clock of this machine right?"),
+        Kind::WrongName => tls(why).help(match refused.names.first() {
+            Some(first) => format!("serverName={first} verifies that name instead"),
+            None => by_key.to_owned(),
+        }),
+        _ => tls(why).help(by_key),
+    })
+}
+
+/// What is said of a certificate, without the word that stands for it.
+fn of_it(why: &str) -> &str {
+    why.strip_prefix("it ").unwrap_or(why)
 }
 
 fn client_certificate(error: &CertificateError) -> String {
@@ -351,6 +403,25 @@ mod tests {
             assert_eq!(not_tls(first), words);
             assert!(!is_tls(first));
         }
+        for (first, words) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], ", but HTTP"),
+            (b"<!DOCTYPE HTML>", ", but HTTP"),
+            (b"SSH-2.0-x\r\n", ", but SSH"),
+            (
+                b"220 mail ESMTP\r\n",
+                " at once, but greets as a mail or FTP server",
+            ),
+            (b"* OK IMAP4rev1\r\n", " at once, but greets as a mailbox does"),
+            (b"Saturday", ""),
+            (b"S", ""),
+        ] {
+            assert_eq!(instead(first), words);
+        }
+        assert_eq!(
+            old_version(&[0x16, 3, 1, 0, 90, 1, 0, 0, 86, 3, 2, 0]),
+            Some("TLS 1.1")
+        );
+        assert_eq!(old_version(&[0x16, 3, 1, 0, 90, 1, 0, 0, 86, 3, 3, 0]), None);
         assert!(is_tls(&[0x16, 3, 1, 2, 0]));
         assert!(is_tls(&[0x15]));
     }

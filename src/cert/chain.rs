@@ -1,0 +1,460 @@
+//! A chain of certificates beside those that are trusted: all that is wrong with it, each with the certificate it is
+//! wrong with. Absent: whether anybody is let in; TLS decides that, and here is said why.
+
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
+use x509_parser::prelude::X509Certificate;
+
+use super::constraints::forbidden;
+use super::{CertificateDer, Name, inspect};
+
+/// What kind of thing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The time for it is over.
+    Expired,
+    /// The time for it has not come.
+    NotYetValid,
+    /// It is for other names.
+    WrongName,
+    /// It is not for servers.
+    WrongPurpose,
+    /// It is for vouching, and a server shows it as its own.
+    AuthorityAsServer,
+    /// It vouches for another one, and may not.
+    NotAuthority,
+    /// There are more authorities below it than it allows.
+    TooDeep,
+    /// It may not vouch for a name of the server.
+    NameForbidden,
+    /// How it was signed can be forged, or is not known here.
+    WeakSignature,
+    /// Its key can be broken, or is not known here.
+    WeakKey,
+    /// Its signature is not by the key of the issuer that it names.
+    BadSignature,
+    /// It is no certificate at all.
+    Damaged,
+    /// Its issuer is neither sent nor trusted.
+    IssuerMissing,
+    /// It vouches for itself, and is not trusted.
+    SelfSigned,
+    /// It ends the chain, and is not trusted.
+    RootUntrusted,
+    /// Its key is not the pinned one.
+    OtherKey,
+    /// A remark: it stands in another place than where it is looked for.
+    OutOfOrder,
+    /// A remark: nothing needs it.
+    Surplus,
+    /// A remark: it vouches for another one, and its key usage does not say that it may.
+    UsageMissing,
+}
+
+impl Kind {
+    /// The name by which programs know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Expired => "expired",
+            Kind::NotYetValid => "not-yet-valid",
+            Kind::WrongName => "wrong-name",
+            Kind::WrongPurpose => "wrong-purpose",
+            Kind::AuthorityAsServer => "authority-as-server",
+            Kind::NotAuthority => "not-authority",
+            Kind::TooDeep => "too-deep",
+            Kind::NameForbidden => "name-forbidden",
+            Kind::WeakSignature => "weak-signature",
+            Kind::WeakKey => "weak-key",
+            Kind::BadSignature => "bad-signature",
+            Kind::Damaged => "damaged",
+            Kind::IssuerMissing => "issuer-missing",
+            Kind::SelfSigned => "self-signed",
+            Kind::RootUntrusted => "root-untrusted",
+            Kind::OtherKey => "other-key",
+            Kind::OutOfOrder => "out-of-order",
+            Kind::Surplus => "surplus",
+            Kind::UsageMissing => "usage-missing",
+        }
+    }
+
+    /// Whether it is no reason to refuse anybody, and worth knowing all the same.
+    #[must_use]
+    pub const fn is_remark(self) -> bool {
+        matches!(self, Kind::OutOfOrder | Kind::Surplus | Kind::UsageMissing)
+    }
+
+    /// Whether it is a fault of a server whose key is all that is asked for.
+    #[must_use]
+    pub const fn is_about_the_pin(self) -> bool {
+        matches!(self, Kind::OtherKey | Kind::Damaged | Kind::WeakKey)
+    }
+
+    /// Whether trusting another certificate would be enough to mend it.
+    #[must_use]
+    pub const fn is_about_trust(self) -> bool {
+        matches!(self, Kind::IssuerMissing | Kind::SelfSigned | Kind::RootUntrusted)
+    }
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// The place of the certificate in the chain, the leaf's being 0.
+    pub place: usize,
+    /// What is wrong with that certificate, as what is said of it.
+    pub why: String,
+    /// Who could mend it, and how; where there is more to say than whom to trust.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    /// A finding without help.
+    #[must_use]
+    pub fn new(kind: Kind, place: usize, why: impl Into<String>) -> Self {
+        Finding {
+            kind,
+            place,
+            why: why.into(),
+            help: None,
+        }
+    }
+}
+
+/// Looks at a chain, the leaf first, as a server sent it. `now` is in seconds since 1970; without a name none is
+/// compared.
+#[must_use]
+pub fn examine(
+    chain: &[CertificateDer<'_>],
+    roots: &[CertificateDer<'_>],
+    name: Option<&Name>,
+    now: i64,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let chain: Vec<_> = chain.iter().map(|der| inspect::parse(der)).collect();
+    for (place, certificate) in chain.iter().enumerate() {
+        if certificate.is_none() {
+            found.push(Finding::new(Kind::Damaged, place, "it is no certificate"));
+        }
+    }
+    if let Some(Some(leaf)) = chain.first() {
+        let mut walk = Walk {
+            chain: &chain,
+            roots: roots.iter().filter_map(|der| inspect::parse(der)).collect(),
+            now,
+            path: vec![0],
+            found,
+        };
+        walk.leaf(leaf, name);
+        walk.up(leaf);
+        walk.rest();
+        found = walk.found;
+    }
+    // By certificate; what was found first about one stays first.
+    found.sort_by_key(|finding| finding.place);
+    found
+}
+
+type Certificate<'a> = X509Certificate<'a>;
+
+/// The way from the leaf to somebody who is trusted.
+struct Walk<'a> {
+    chain: &'a [Option<Certificate<'a>>],
+    roots: Vec<Certificate<'a>>,
+    now: i64,
+    /// The places that were passed.
+    path: Vec<usize>,
+    found: Vec<Finding>,
+}
+
+impl<'a> Walk<'a> {
+    fn say(&mut self, kind: Kind, place: usize, why: impl Into<String>) {
+        self.found.push(Finding::new(kind, place, why));
+    }
+
+    fn leaf(&mut self, leaf: &Certificate<'a>, name: Option<&Name>) {
+        self.dates(leaf, 0);
+        if let Some(name) = name {
+            let names = inspect::names_of(leaf);
+            if !names.iter().any(|pattern| pattern.covers(name)) {
+                let why = match &names[..] {
+                    [] => format!("it is not for `{name}`: it names no host (a common name does not count)"),
+                    names => format!("it is not for `{name}`, but for {}", some(names)),
+                };
+                self.say(Kind::WrongName, 0, why);
+            }
+        }
+        if !serves(leaf) {
+            let why = "it is not for servers: its extended key usage says what for, and that is not among it";
+            self.say(Kind::WrongPurpose, 0, why);
+        }
+        // A certificate that was named itself may be of any kind.
+        if leaf.is_ca() && !self.is_root(leaf) {
+            let why = "it is one for an authority, and a server shows it as its own";
+            self.say(Kind::AuthorityAsServer, 0, why);
+        }
+        self.strength(leaf, 0);
+    }
+
+    fn dates(&mut self, certificate: &Certificate<'_>, place: usize) {
+        let (from, to) = (
+            certificate.validity().not_before.timestamp(),
+            certificate.validity().not_after.timestamp(),
+        );
+        if self.now < from {
+            let why = format!("it is not valid before {}", inspect::day(from));
+            self.found.push(Finding {
+                help: Some("is the clock of this machine right?".into()),
+                ..Finding::new(Kind::NotYetValid, place, why)
+            });
+        } else if self.now > to {
+            let why = format!("it expired on {}", inspect::day(to));
+            self.found.push(Finding {
+                help: Some("whoever runs the server has to renew it".into()),
+                ..Finding::new(Kind::Expired, place, why)
+            });
+        }
+    }
+
+    /// Whether key and signature are of a strength that is taken.
+    fn strength(&mut self, certificate: &Certificate<'_>, place: usize) {
+        if let Some(why) = inspect::weak_key(certificate) {
+            self.say(Kind::WeakKey, place, why);
+        }
+        // What somebody signed for himself proves nothing anyway.
+        let own = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        if let Some(why) = inspect::weak_signature(certificate)
+            && !own
+        {
+            self.say(Kind::WeakSignature, place, why);
+        }
+    }
+
+    fn is_root(&self, certificate: &Certificate<'_>) -> bool {
+        self.roots
+            .iter()
+            .any(|root| root.as_raw() == certificate.as_raw())
+    }
+
+    /// From certificate to issuer. Each step takes another certificate of the chain, so that there is an end.
+    fn up(&mut self, leaf: &Certificate<'a>) {
+        let chain = self.chain;
+        let (mut place, mut current) = (0, leaf);
+        loop {
+            if self.is_root(current) {
+                return;
+            }
+            if let Some(root) = self
+                .roots
+                .iter()
+                .find(|root| issued(root, current) && root.is_ca())
+            {
+                let names = names_beyond(root, leaf);
+                let root = inspect::line(root.subject());
+                if let Some(name) = names {
+                    let why = format!("its root `{root}` may not vouch for `{name}` (name constraints)");
+                    self.say(Kind::NameForbidden, place, why);
+                }
+                return;
+            }
+            let candidates = chain
+                .iter()
+                .enumerate()
+                .filter_map(|(place, certificate)| Some((place, certificate.as_ref()?)))
+                .filter(|(next, issuer)| !self.path.contains(next) && named(issuer, current));
+            let mut by_name = None;
+            let next = candidates
+                .inspect(|(place, _)| by_name = by_name.or(Some(*place)))
+                .find(|(_, issuer)| issued(issuer, current));
+            let Some((next, issuer)) = next else {
+                self.end(place, current, by_name);
+                return;
+            };
+            self.issuer(next, issuer, place, leaf);
+            self.path.push(next);
+            (place, current) = (next, issuer);
+        }
+    }
+
+    /// Nobody vouches for the last certificate.
+    fn end(&mut self, place: usize, last: &Certificate<'a>, by_name: Option<usize>) {
+        let issuer = inspect::line(last.issuer());
+        let impostor = self.roots.iter().any(|root| named(root, last));
+        if named(last, last) && issued(last, last) {
+            match place {
+                0 => self.say(
+                    Kind::SelfSigned,
+                    place,
+                    "it is self-signed, and not among those trusted",
+                ),
+                _ => {
+                    let why = "it is a root, and not among those trusted";
+                    self.say(Kind::RootUntrusted, place, why);
+                }
+            }
+        } else if let Some(by_name) = by_name {
+            let why = format!(
+                "its signature is not by the key of certificate {}, `{issuer}`, which it names as its issuer",
+                by_name + 1
+            );
+            self.say(Kind::BadSignature, place, why);
+        } else if impostor {
+            let why = format!(
+                "its signature is not by the key of the `{issuer}` that is trusted, but of a namesake"
+            );
+            self.say(Kind::BadSignature, place, why);
+        } else {
+            let why = format!("its issuer `{issuer}` is neither sent by the server nor trusted");
+            let mut finding = Finding::new(Kind::IssuerMissing, place, why);
+            let from = issuer_url(last)
+                .map(|url| format!(", from {}", url.escape_debug()))
+                .unwrap_or_default();
+            finding.help = Some(format!(
+                "if `{issuer}` is an intermediate authority, whoever runs the server should add its certificate{from} \
+                 (netkit: extraCertChain=FILE)"
+            ));
+            self.found.push(finding);
+        }
+    }
+
+    /// A certificate of the chain that vouches for the one at `below`.
+    fn issuer(&mut self, place: usize, issuer: &Certificate<'a>, below: usize, leaf: &Certificate<'a>) {
+        self.dates(issuer, place);
+        if !issuer.is_ca() {
+            let why = format!("it vouches for certificate {}, and is no authority", below + 1);
+            self.say(Kind::NotAuthority, place, why);
+        }
+        if let Ok(Some(constraints)) = issuer.basic_constraints()
+            && let Some(allowed) = constraints.value.path_len_constraint
+        {
+            // The leaf is none of them, nor are those who issued themselves anew (RFC 5280, section 4.2.1.9).
+            let others = self
+                .path
+                .iter()
+                .skip(1)
+                .filter_map(|place| self.chain.get(*place)?.as_ref());
+            let below = others.filter(|other| !named(other, other)).count();
+            if below > usize::try_from(allowed).unwrap_or(usize::MAX) {
+                let why = format!(
+                    "it allows {} below it, and there {} {below} (path length)",
+                    authorities(allowed),
+                    if below == 1 { "is" } else { "are" }
+                );
+                self.say(Kind::TooDeep, place, why);
+            }
+        }
+        if let Some(name) = names_beyond(issuer, leaf) {
+            let why = format!("it may not vouch for `{name}` (name constraints)");
+            self.say(Kind::NameForbidden, place, why);
+        }
+        if !serves(issuer) {
+            let why = "it does not vouch for servers (extended key usage)";
+            self.say(Kind::WrongPurpose, place, why);
+        }
+        if let Ok(Some(usage)) = issuer.key_usage()
+            && !usage.value.key_cert_sign()
+        {
+            let why =
+                "its key usage does not include signing certificates; many clients refuse what it signed";
+            self.say(Kind::UsageMissing, place, why);
+        }
+        self.strength(issuer, place);
+    }
+
+    /// The certificates that no step needed, and the order of those that one did.
+    fn rest(&mut self) {
+        let path = std::mem::take(&mut self.path);
+        let missed = self.found.iter().any(|finding| finding.kind.is_about_trust());
+        for (place, certificate) in self.chain.iter().enumerate() {
+            let Some(certificate) = certificate else { continue };
+            if path.contains(&place) {
+                continue;
+            }
+            let why = match self.is_root(certificate) {
+                true => "it is trusted already, and need not be sent",
+                false if missed => "it belongs to no certificate before it",
+                false => "it is not needed",
+            };
+            self.say(Kind::Surplus, place, why);
+        }
+        for pair in path.windows(2) {
+            if let [below, place] = pair
+                && place < below
+            {
+                let why = format!(
+                    "it comes before certificate {}, for which it vouches; old clients want it after",
+                    below + 1
+                );
+                self.say(Kind::OutOfOrder, *place, why);
+            }
+        }
+    }
+}
+
+fn authorities(count: u32) -> String {
+    match count {
+        0 => "no authority".into(),
+        1 => "1 authority".into(),
+        count => format!("{count} authorities"),
+    }
+}
+
+/// A few names in words.
+fn some(names: &[Name]) -> String {
+    /// More than these help nobody.
+    const SHOWN: usize = 5;
+    let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        shown.push(format!("{} more", names.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+/// Whether `certificate` names `issuer` as who issued it.
+fn named(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
+    issuer.subject().as_raw() == certificate.issuer().as_raw()
+}
+
+/// Whether `issuer` issued `certificate`, as far as can be told: what cannot be computed here is not held against it,
+/// as the strength of the key or of the signature is found wanting anyway.
+fn issued(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
+    use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
+    named(issuer, certificate)
+        && match certificate.verify_signature(Some(issuer.public_key())) {
+            Ok(()) | Err(SignatureUnsupportedAlgorithm) => true,
+            Err(_) => inspect::weak_key(issuer).is_some(),
+        }
+}
+
+/// Whether it may be used for servers (RFC 5280, section 4.2.1.12): what says nothing of it may.
+fn serves(certificate: &Certificate<'_>) -> bool {
+    match certificate.extended_key_usage() {
+        Ok(Some(usage)) => usage.value.server_auth,
+        _ => true,
+    }
+}
+
+/// The first name of the leaf that an authority may not vouch for.
+fn names_beyond(authority: &Certificate<'_>, leaf: &Certificate<'_>) -> Option<Name> {
+    let constraints = authority.name_constraints().ok()??;
+    inspect::names_of(leaf)
+        .into_iter()
+        .find(|name| forbidden(constraints.value, name))
+}
+
+/// Where the certificate of the issuer can be had (RFC 5280, section 4.2.2.1).
+fn issuer_url<'a>(certificate: &'a Certificate<'_>) -> Option<&'a str> {
+    certificate.extensions().iter().find_map(|extension| {
+        let ParsedExtension::AuthorityInfoAccess(access) = extension.parsed_extension() else {
+            return None;
+        };
+        access.iter().find_map(|entry| match &entry.access_location {
+            GeneralName::URI(url) if entry.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS => {
+                Some(*url)
+            }
+            _ => None,
+        })
+    })
+}
