@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use super::issue::{Authority, Leaf, Permit, Validity, self_signed};
-use super::{CertificateDer, Fault, Identity, KeyType, Name, files, inspect};
+use super::{CertificateDer, Fault, Identity, KeyType, Name, Passphrases, files, inspect};
 use crate::error::reason;
 
 /// How long the authority lives.
@@ -100,7 +100,8 @@ impl Store {
             return Ok(None);
         }
         let (key, certificate) = (directory.join("key.pem"), self.certificate_file());
-        let identity = files::identity(&key, None, &certificate, None)?;
+        let nobody = Passphrases::new(None, "passphraseFile=FILE");
+        let identity = files::identity(&key, &nobody, &certificate, None)?;
         let left = identity
             .chain
             .first()

@@ -6,10 +6,12 @@ pub mod inspect;
 pub mod issue;
 pub mod local;
 pub mod output;
+pub mod passphrase;
 
 mod base64;
 mod encrypted;
 mod name;
+mod open;
 mod pem;
 mod pin;
 
@@ -19,6 +21,7 @@ use std::fmt;
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use name::Name;
+pub use passphrase::Passphrases;
 pub use pin::Pin;
 
 use crate::error::{Error, Status};
@@ -85,6 +88,8 @@ pub struct Fault {
     pub why: String,
     /// What can be done about it.
     pub help: Option<String>,
+    /// The status, where it does not depend on what it was wanted for.
+    pub status: Option<Status>,
 }
 
 impl Fault {
@@ -92,6 +97,7 @@ impl Fault {
         Fault {
             why: why.into(),
             help: None,
+            status: None,
         }
     }
 
@@ -100,10 +106,10 @@ impl Fault {
         self
     }
 
-    /// As an error that ends a run with `status`.
+    /// As an error that ends a run with `status`, or with its own.
     #[must_use]
     pub fn at(self, status: Status) -> Error {
-        let error = Error::new(status, self.why);
+        let error = Error::new(self.status.unwrap_or(status), self.why);
         match self.help {
             Some(help) => error.help(help),
             None => error,

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Fault;
-use super::files::shown;
+use super::open::shown;
 use crate::error::reason;
 
 /// A file to be written.

@@ -4,7 +4,7 @@
 mod server;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -12,11 +12,13 @@ use tokio::time::{Instant, timeout_at};
 pub(super) use self::server::SecureServer;
 use super::Connector;
 use super::socket::Target;
+use crate::cert::Passphrases;
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::diagnostic::quoted;
-use crate::endpoint::{Args, Kind, Refused};
+use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
 use crate::error::{Error, Result, Status};
 use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, Trust, server_name};
+use crate::layer::tls::current::CurrentClient;
 use crate::layer::{Layer, tls};
 use crate::units::duration_text;
 
@@ -33,20 +35,39 @@ pub(super) fn verified_name(args: &Args, instead: &str) -> Result<ServerName<'st
     })
 }
 
+/// The field that both types have at either end.
+pub(super) const PASSPHRASE_FILE: Param = Param::absent(
+    "passphraseFile",
+    ValueKind::Path,
+    "file whose first line is the passphrase of the key; without it the terminal is asked",
+)
+.by_name();
+
+/// Where the passphrases of keys come from.
+pub(super) fn passphrases(args: &Args) -> Passphrases {
+    let file = args.text_if(PASSPHRASE_FILE.name).map(PathBuf::from);
+    Passphrases::new(file, "passphraseFile=FILE")
+}
+
+/// Refuses a field that is given without the one that it serves.
+pub(super) fn needs(args: &Args, name: &str, what: &str) -> Refused {
+    let message = format!("{name} is of no use without {what}");
+    args.refuse(name, Kind::MissingArgument, message)
+}
+
 /// Our certificate as a client; the key is in the same file where no other is named.
-pub(super) fn client_identity(
-    args: &Args,
-    certificate: &str,
-    passphrase: Option<PathBuf>,
-) -> Result<Option<KeyFiles>, Refused> {
+pub(super) fn client_identity(args: &Args, certificate: &str) -> Result<Option<KeyFiles>, Refused> {
     let key = args.text_if("privateKey");
     match (args.text_if(certificate), key) {
+        (None, None) if args.given(PASSPHRASE_FILE.name) => {
+            Err(needs(args, PASSPHRASE_FILE.name, certificate))
+        }
         (None, None) => Ok(None),
         (Some(certificate), key) => Ok(Some(KeyFiles {
             key: key.unwrap_or(certificate).into(),
             certificate: certificate.into(),
             extra: None,
-            passphrase,
+            passphrases: passphrases(args),
         })),
         (None, Some(_)) => {
             let message = "a private key is of no use without its certificate";
@@ -69,11 +90,10 @@ pub(super) enum Below {
 #[derive(Debug)]
 pub(super) struct SecureClient {
     below: Below,
-    settings: ClientSettings,
     /// The limit on everything: names, addresses, what is below, and the handshake.
     timeout: Duration,
-    /// Made by the first connection and kept, so that later ones can resume its session.
-    config: OnceLock<ClientConfig>,
+    /// Read by the first connection, and again by later ones where its files have changed.
+    current: CurrentClient,
     /// What comes before TLS on the wire, such as a PROXY header.
     beneath: Vec<Arc<dyn Layer>>,
 }
@@ -82,19 +102,10 @@ impl SecureClient {
     pub(super) fn new(below: Below, settings: ClientSettings, timeout: Duration) -> Self {
         SecureClient {
             below,
-            settings,
             timeout,
-            config: OnceLock::new(),
+            current: CurrentClient::new(settings),
             beneath: Vec::new(),
         }
-    }
-
-    fn config(&self) -> Result<&ClientConfig> {
-        if let Some(config) = self.config.get() {
-            return Ok(config);
-        }
-        let config = self.settings.read()?;
-        Ok(self.config.get_or_init(|| config))
     }
 
     async fn open(&self, deadline: Instant, client: Option<&Facts>) -> Result<Stream> {
@@ -144,7 +155,7 @@ impl SecureClient {
 impl Connector for SecureClient {
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         // Bad files are said before anybody is bothered.
-        Box::pin(async move { self.secure(self.config()?, client).await })
+        Box::pin(async move { self.secure(&*self.current.get()?, client).await })
     }
 
     fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {
@@ -157,7 +168,7 @@ impl Connector for SecureClient {
             trust: Trust::Anybody,
             // Nor do we say who we are to somebody who was not verified.
             identity: None,
-            ..self.settings.clone()
+            ..self.current.settings().clone()
         };
         Some(Box::pin(
             async move { self.secure(&settings.read()?, None).await },

@@ -5,6 +5,7 @@ mod by_name;
 pub mod config;
 pub mod current;
 mod trust;
+mod watched;
 mod wire;
 mod words;
 
