@@ -226,3 +226,38 @@ fn secrets_that_everybody_can_read_are_warned_of() {
     let said = server.stop().status(0);
     said.mentions(&place.string("everybody on this machine can read the private key in `@key.pem`"));
 }
+
+#[test]
+fn an_authority_that_others_could_change_vouches_for_nothing() {
+    let place = Place::new();
+    place.netkit(["cert", "trust"]).run().status(0);
+    place.mode("data/netkit/authority", 0o770);
+    let words = "authority` can be changed by others";
+    let help = "delete the directory `";
+    let outcome = place.netkit(["cert", "trust"]).run().status(1).wrote("");
+    outcome.mentions(words).mentions(help);
+    let server = place.serve("tls:0").start();
+    let said = server.await_stderr("listening on");
+    assert!(
+        said.contains(words) && said.contains(help) && said.contains(":pin=sha256/"),
+        "{said}"
+    );
+    let (named, pinned) = (server.endpoint(), server.endpoint());
+    let named = named.split_once(":pin=").unwrap().0;
+    let outcome = place.netkit(["connect", named]).run().status(5);
+    outcome.mentions(words).mentions(help);
+    // Once it is put right, a server that runs is as good as a new one, and its key is the same.
+    fs::remove_dir_all(place.path("data/netkit/authority")).unwrap();
+    server.signal(Signal::HUP);
+    crate::harness::eventually("the authority", || {
+        place
+            .path("data/netkit/authority/cert.pem")
+            .exists()
+            .then_some(())
+    });
+    for endpoint in [named, &pinned] {
+        let outcome = place.netkit(["connect", endpoint]).input("hello").run();
+        outcome.status(0).wrote("hello");
+    }
+    server.stop().status(0);
+}

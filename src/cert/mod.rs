@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod issue;
 pub mod local;
 pub mod output;
+pub mod own;
 pub mod passphrase;
 
 mod base64;
@@ -14,6 +15,7 @@ mod name;
 mod open;
 mod pem;
 mod pin;
+mod sound;
 
 use std::fmt;
 
@@ -104,6 +106,15 @@ impl Fault {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The reason and what can be done about it, within a line of a log.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.why),
+            None => self.why.clone(),
+        }
     }
 
     /// As an error that ends a run with `status`, or with its own.

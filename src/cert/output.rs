@@ -62,6 +62,13 @@ pub fn write(directory: &Path, files: &[File], force: bool) -> Result<Vec<PathBu
     Ok(set.places.iter().map(|place| place.path.clone()).collect())
 }
 
+/// A name for what will get another one, that nobody can have taken before.
+pub(super) fn draft_name(name: &str) -> io::Result<String> {
+    let mut random = [0; 8];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("there is no randomness"))?;
+    Ok(format!(".{name}.{:016x}", u64::from_ne_bytes(random)))
+}
+
 fn draft(path: &Path, file: &File) -> io::Result<()> {
     let mode = if file.secret { 0o600 } else { 0o644 };
     let mut options = OpenOptions::new();

@@ -16,7 +16,8 @@ use super::by_name::ByName;
 use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
 use super::words;
 use crate::cert::files::shown;
-use crate::cert::local::{self, Local, Store};
+use crate::cert::local::Store;
+use crate::cert::own::Own;
 use crate::cert::{CertificateDer, Fault, Identity, Name, Passphrases, Pin, files, inspect};
 use crate::error::{Result, Status};
 
@@ -219,15 +220,15 @@ pub enum Source {
         /// For names that are nobody's; without it the first of the directory.
         otherwise: Option<KeyFiles>,
     },
-    /// From netkit's local authority; without a store from nobody. Issued once, so that a pin that was told stays good.
-    Local(Option<Store>, Arc<OnceLock<Local>>),
+    /// From netkit's local authority. The key stays while this does, so that a pin that was told stays good.
+    Local(Arc<Own>),
 }
 
 impl Source {
     /// From netkit's local authority, the user's.
     #[must_use]
     pub fn local() -> Self {
-        Source::Local(Store::of_user(), Arc::default())
+        Source::Local(Arc::new(Own::new(Store::of_user())))
     }
 }
 
@@ -344,10 +345,18 @@ impl ServerSettings {
                 all.extend(otherwise.iter().flat_map(KeyFiles::read_again));
                 all
             }
-            Source::Local(..) => Vec::new(),
+            Source::Local(own) => own.file().into_iter().collect(),
         };
         all.extend(self.client_auth.as_ref().map(|auth| auth.authority.clone()));
         all
+    }
+
+    /// Netkit's own certificate, where it is that which is served.
+    pub(super) fn own(&self) -> Option<&Own> {
+        match &self.source {
+            Source::Local(own) => Some(own),
+            Source::Files(_) | Source::Directory { .. } => None,
+        }
     }
 
     fn passphrases(&self) -> impl Iterator<Item = &Passphrases> {
@@ -391,14 +400,8 @@ impl ServerSettings {
                 passphrases.say_if_unused(format_args!("no key in {}", shown(path)))?;
                 (otherwise, several, None)
             }
-            Source::Local(store, issued) => {
-                let local = match issued.get() {
-                    Some(local) => local,
-                    None => {
-                        let local = local::identity(store.as_ref())?;
-                        issued.get_or_init(|| local)
-                    }
-                };
+            Source::Local(own) => {
+                let local = own.current()?;
                 (certified(&local.identity)?, Vec::new(), local.alone.clone())
             }
         };

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings};
 use super::watched::{Watched, readable_again};
 use crate::cert::Fault;
+use crate::cert::own::Own;
 use crate::error::Result;
 
 /// A server looks at its files when a client comes, and no more often than this.
@@ -46,25 +47,42 @@ impl Current {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again. Whether there are any; without, there is nothing to read.
+    /// Reads the files again. Whether there are any of the user's; without, there is little to read.
     ///
     /// # Errors
     /// A file is missing or no good; what was in use stays in use.
     pub fn reload(&self) -> Result<bool, Fault> {
         let files = self.settings.files();
-        if files.is_empty() {
-            return Ok(false);
-        }
         self.watched.look(&files);
-        self.replace().map(|()| true)
+        let renewed = self.renew()?;
+        let given = match self.settings.own() {
+            Some(_) => self.settings.client_auth.is_some(),
+            None => !files.is_empty(),
+        };
+        if given || renewed {
+            self.replace()?;
+        }
+        Ok(given)
     }
 
-    /// The same where the files have changed since they were last looked at; `None` where they have not.
+    /// The same where the files have changed since they were last looked at, or netkit's own certificate is about to
+    /// end; `None` where nothing is new.
     #[must_use]
     pub fn refresh(&self) -> Option<Result<(), Fault>> {
-        self.watched
-            .glance(&self.settings.files())
-            .then(|| self.replace())
+        let changed = self.watched.glance(&self.settings.files());
+        let due = self.settings.own().is_some_and(Own::is_due);
+        if !changed && !due {
+            return None;
+        }
+        match self.renew() {
+            Ok(false) if self.settings.own().is_some() && self.settings.client_auth.is_none() => None,
+            Ok(_) => Some(self.replace()),
+            Err(fault) => Some(Err(fault)),
+        }
+    }
+
+    fn renew(&self) -> Result<bool, Fault> {
+        self.settings.own().map_or(Ok(false), Own::renew)
     }
 
     fn replace(&self) -> Result<(), Fault> {
@@ -140,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::cert::issue::{Leaf, Validity, self_signed};
+    use crate::cert::local::Store;
     use crate::cert::{Name, Passphrases, files};
     use crate::layer::tls::config::{KeyFiles, ServerName, Source, Trust, Version, Versions};
 
@@ -224,5 +243,38 @@ mod tests {
         assert!(Arc::ptr_eq(&second, &client.get().unwrap()));
         write("c.example");
         assert!(!Arc::ptr_eq(&second, &client.get().unwrap()));
+    }
+
+    #[test]
+    fn netkits_own_certificate_is_renewed_while_it_is_served() {
+        let home = tempfile::tempdir().unwrap();
+        let own = Own::aged(Some(Store::at(home.path())));
+        let current = Current::new(ServerSettings {
+            source: Source::Local(Arc::new(own)),
+            client_auth: None,
+            alpn: Vec::new(),
+            versions: Versions {
+                min: Version::Tls12,
+                max: Version::Tls13,
+            },
+        })
+        .unwrap();
+        let first = current.get();
+        current.refresh().unwrap().unwrap();
+        let second = current.get();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert_eq!(first.pin(), second.pin());
+        // Nothing is left to be done.
+        assert!(current.refresh().is_none());
+        current.watched.a_moment_later();
+        assert!(current.refresh().is_none());
+        assert!(!current.reload().unwrap());
+        assert!(Arc::ptr_eq(&second, &current.get()));
+        // A new authority: the clients of this machine trust nobody else.
+        std::fs::remove_dir_all(home.path().join("authority")).unwrap();
+        current.watched.a_moment_later();
+        current.refresh().unwrap().unwrap();
+        assert_eq!(first.pin(), current.get().pin());
+        assert!(Store::at(home.path()).certificate().unwrap().is_some());
     }
 }

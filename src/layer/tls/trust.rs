@@ -14,6 +14,8 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
 
+use tracing::warn;
+
 use super::config::provider;
 use crate::cert::local::Store;
 use crate::cert::{Name, Pin, inspect};
@@ -129,7 +131,7 @@ impl Verifier {
             Believe::Roots(given) => by(&given.store),
             Believe::Platform(local) => {
                 if is_of_this_machine(name)
-                    && let Some(authority) = local.as_ref().and_then(Store::certificate)
+                    && let Some(authority) = local.as_ref().and_then(believed)
                 {
                     match by(&store(&[authority])) {
                         // Somebody else vouches: perhaps one that the platform knows.
@@ -154,6 +156,14 @@ impl Verifier {
         verify_server_cert_signed_by_trust_anchor(&leaf, roots, between, now, self.algorithms.all)?;
         verify_server_name(&leaf, name)
     }
+}
+
+/// The certificate of the local authority, if it is safe to believe.
+fn believed(store: &Store) -> Option<CertificateDer<'static>> {
+    store.certificate().unwrap_or_else(|fault| {
+        warn!("passed over for trust: {}", fault.in_full());
+        None
+    })
 }
 
 /// The local authority is asked about nothing else, whatever it may have vouched for.
