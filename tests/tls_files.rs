@@ -3,14 +3,19 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use netkit::cert::issue::{Leaf, Validity, self_signed};
 use netkit::cert::{Name, files};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
-use crate::harness::{Netkit, Run, netkit, program};
+use crate::harness::capture::Capture;
+use crate::harness::{Netkit, Run, contains, netkit, program};
 
 /// A directory with `key.pem` and `cert.pem` of this machine, `secret.pem` with the same key under the passphrase in
 /// `pass`, and `both.pem`.
@@ -259,5 +264,157 @@ fn an_authority_that_others_could_change_vouches_for_nothing() {
         let outcome = place.netkit(["connect", endpoint]).input("hello").run();
         outcome.status(0).wrote("hello");
     }
+    server.stop().status(0);
+}
+
+/// A terminal, and what is seen on it.
+struct Terminal {
+    master: OwnedFd,
+    ours: OwnedFd,
+    seen: Capture,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let ours = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        let seen = Capture::of(fs::File::from(master.try_clone().unwrap()));
+        Terminal { master, ours, seen }
+    }
+
+    /// netkit in a session of its own, with this terminal or with none.
+    fn session(&self, place: &Place, args: &[&str], terminal: bool) -> Netkit {
+        let flags: &[&str] = if terminal { &["-c"] } else { &[] };
+        let args: Vec<String> = args.iter().map(|arg| place.string(arg)).collect();
+        let netkit = program("setsid", flags)
+            .arg(env!("CARGO_BIN_EXE_netkit"))
+            .args(args);
+        let ours: std::process::Stdio = if terminal {
+            self.ours.try_clone().unwrap().into()
+        } else {
+            std::process::Stdio::null()
+        };
+        place.at_home(netkit).stdin(ours)
+    }
+
+    /// Waits for the prompt, when nobody sees what is typed, and types.
+    fn answer(&self, prompt: &str, typed: &str) {
+        self.seen.until(
+            |seen| contains(seen, prompt.as_bytes()),
+            || format!("no `{prompt}`: {}", self.seen.so_far().escape_ascii()),
+        );
+        assert!(!self.echoes());
+        rustix::io::write(&self.master, typed.as_bytes()).unwrap();
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.ours)
+            .unwrap()
+            .local_modes
+            .contains(LocalModes::ECHO)
+    }
+
+    fn is_as_before(&self) {
+        assert!(self.echoes());
+        let seen = String::from_utf8(self.seen.so_far()).unwrap();
+        assert!(!seen.contains("sesame"), "{seen}");
+    }
+}
+
+#[test]
+fn whoever_sits_at_the_terminal_is_asked_for_a_passphrase_once() {
+    let (place, terminal) = (Place::new(), Terminal::new());
+    let string = "tls:0:@secret.pem:@cert.pem";
+    let server = terminal.session(&place, &["serve", "echo", string], true).start();
+    let prompt = place.string("passphrase for @secret.pem: ");
+    terminal.answer(&prompt, "open barley\n");
+    terminal.answer(&format!("wrong passphrase; {prompt}"), "open sesame\n");
+    server.endpoint();
+    terminal.is_as_before();
+    place.answers(&server);
+    server.signal(Signal::HUP);
+    server.await_stderr("reloaded the certificates");
+    // A new key under another passphrase: nobody is asked in the middle of a run.
+    place.write("other", "another\n");
+    let identity = self_signed(&Leaf::server(Name::of_this_machine(), Validity::days(5))).unwrap();
+    let secret = files::encrypted_key_pem(&identity.key, &place.path("other")).unwrap();
+    place.write("secret.pem", &secret);
+    server.signal(Signal::HUP);
+    server.await_stderr("has another passphrase than the one given at the start");
+    place.answers(&server);
+    server.stop().status(0);
+    let seen = String::from_utf8(terminal.seen.so_far()).unwrap();
+    assert_eq!(seen.matches("passphrase for").count(), 2, "{seen}");
+}
+
+#[test]
+fn three_wrong_passphrases_are_enough() {
+    let (place, terminal) = (Place::new(), Terminal::new());
+    let args = ["listen", "tls:0:@secret.pem:@cert.pem"];
+    let listen = terminal.session(&place, &args, true).start();
+    for count in 1..=3 {
+        let asked = |seen: &[u8]| String::from_utf8_lossy(seen).matches("passphrase for").count() >= count;
+        terminal.seen.until(asked, || format!("no question {count}"));
+        rustix::io::write(&terminal.master, b"x\n").unwrap();
+    }
+    let outcome = listen.wait().status(7);
+    outcome.mentions(&place.string("wrong passphrase for the private key in `@secret.pem`"));
+    terminal.is_as_before();
+}
+
+#[test]
+fn an_interrupt_instead_of_a_passphrase_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    let client = "tls:localhost:9:certificate=@cert.pem:privateKey=@secret.pem";
+    for args in [
+        &["serve", "echo", "tls:0:@secret.pem:@cert.pem"][..],
+        &["connect", "--no-stdin", client],
+    ] {
+        let terminal = Terminal::new();
+        let run = terminal.session(&place, args, true).start();
+        terminal.answer("passphrase for", "open se\x03");
+        run.wait().status(130);
+        terminal.is_as_before();
+    }
+}
+
+#[test]
+fn clients_and_authorities_ask_too_and_without_a_terminal_nobody_does() {
+    let (place, terminal) = (Place::new(), Terminal::new());
+    place
+        .netkit(["cert", "ca", "--out"])
+        .arg(place.path("ca"))
+        .arg("--passphrase-file")
+        .arg(place.path("pass"))
+        .run()
+        .status(0);
+    let issue = ["cert", "issue", "--ca", "@ca", "--out", "@out", "localhost"];
+    let run = terminal.session(&place, &issue, true).start();
+    terminal.answer("passphrase for", "open sesame\n");
+    run.wait().status(0);
+    terminal.is_as_before();
+    let outcome = terminal.session(&place, &issue, false).run().status(2);
+    outcome
+        .mentions("is encrypted")
+        .mentions("--ca-passphrase-file FILE names a file with its passphrase");
+
+    let server = place.serve("tls:0:@both.pem:clientCA=@cert.pem").start();
+    let client = format!(
+        "{}:trustRoots=@cert.pem:certificate=@cert.pem:privateKey=@secret.pem",
+        server.endpoint()
+    );
+    let terminal = Terminal::new();
+    let args = ["connect", "--no-stdin", "--send", "hello", &client];
+    let run = terminal.session(&place, &args, true).start();
+    terminal.answer("passphrase for", "open sesame\n");
+    run.wait().status(0).wrote("hello");
+    let outcome = terminal.session(&place, &args, false).run().status(2);
+    outcome
+        .mentions("is encrypted")
+        .mentions("passphraseFile=FILE names a file with its passphrase");
     server.stop().status(0);
 }
