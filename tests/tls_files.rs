@@ -418,3 +418,30 @@ fn clients_and_authorities_ask_too_and_without_a_terminal_nobody_does() {
         .mentions("passphraseFile=FILE names a file with its passphrase");
     server.stop().status(0);
 }
+
+#[test]
+fn without_any_root_it_is_said_why_there_is_none() {
+    let place = Place::new();
+    place.fifo("fifo");
+    let server = place.serve("tls:0:@both.pem").start();
+    let endpoint = server.endpoint();
+    for (file, words) in [
+        ("none", "SSL_CERT_FILE names `@none`: no such file or directory"),
+        ("pass", "SSL_CERT_FILE names `@pass`, which holds no certificate"),
+        // Nobody writes to it, and nobody waits for that.
+        ("fifo", "SSL_CERT_FILE names `@fifo`, which is no file"),
+    ] {
+        let run = place.netkit(["connect", &endpoint]);
+        let outcome = run
+            .env("SSL_CERT_FILE", place.path(file))
+            .env("SSL_CERT_DIR", "")
+            .run();
+        outcome.status(5).mentions(&place.string(words));
+    }
+    // Where some are left, what is missing is for those who look for it.
+    let run = place.netkit(["connect", "-vv", &endpoint]);
+    let run = run.env("SSL_CERT_FILE", place.path("both.pem"));
+    let outcome = run.env("SSL_CERT_DIR", place.path("gone")).run().status(0);
+    outcome.mentions(&place.string("passed over for trust: cannot read `@gone`"));
+    server.stop().status(0);
+}

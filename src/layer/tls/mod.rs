@@ -4,6 +4,7 @@
 mod by_name;
 pub mod config;
 pub mod current;
+mod platform;
 mod trust;
 mod watched;
 mod wire;

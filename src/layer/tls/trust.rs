@@ -2,7 +2,7 @@
 //! Absent: words for what is wrong.
 
 use std::cell::Cell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -17,6 +17,7 @@ use rustls::{
 use tracing::warn;
 
 use super::config::provider;
+use super::platform::platform;
 use crate::cert::local::Store;
 use crate::cert::{Name, Pin, inspect};
 
@@ -70,12 +71,6 @@ fn store(certificates: &[CertificateDer<'static>]) -> RootCertStore {
     store
 }
 
-/// The platform's roots, read once and only when somebody has to be verified by them.
-fn platform() -> &'static RootCertStore {
-    static PLATFORM: OnceLock<RootCertStore> = OnceLock::new();
-    PLATFORM.get_or_init(|| store(&rustls_native_certs::load_native_certs().certs))
-}
-
 /// What is known of a server that was refused.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -83,8 +78,8 @@ pub(super) struct Refused {
     pub(super) names: Vec<Name>,
     pub(super) issuer: String,
     pub(super) self_signed: bool,
-    /// The platform was asked, and has no roots at all.
-    pub(super) no_roots: bool,
+    /// Why the platform, which was asked, has no roots at all.
+    pub(super) no_roots: Option<&'static str>,
 }
 
 thread_local! {
@@ -139,7 +134,7 @@ impl Verifier {
                         judged => return judged,
                     }
                 }
-                by(platform())
+                by(&platform().roots)
             }
         }
     }
@@ -199,7 +194,10 @@ impl ServerCertVerifier for Verifier {
                     names: inspect::names(leaf),
                     issuer: inspect::issuer(leaf),
                     self_signed: inspect::is_self_signed(leaf),
-                    no_roots: matches!(self.believe, Believe::Platform(_)) && platform().is_empty(),
+                    no_roots: match self.believe {
+                        Believe::Platform(_) => platform().none.as_deref(),
+                        Believe::Roots(_) | Believe::Pins(_) | Believe::Anybody => None,
+                    },
                 })));
                 Err(error)
             }

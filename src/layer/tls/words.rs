@@ -157,8 +157,9 @@ fn certificate(error: &CertificateError, config: &ClientConfig, refused: Option<
                 ),
                 None => format!("nobody who is trusted vouches for the certificate of `{name}`"),
             };
-            if refused.is_some_and(|refused| refused.no_roots) {
-                why.push_str("; this system has no root certificates at all");
+            if let Some(none) = refused.and_then(|refused| refused.no_roots) {
+                why.push_str("; ");
+                why.push_str(none);
             }
             tls(why).help(format!(
                 "trustRoots=FILE trusts the certificates in a file; {by_key}"
