@@ -234,7 +234,7 @@ fn our_own_end_is_no_endpoint_to_listen_on() {
 
 #[test]
 fn a_client_that_says_nothing_holds_the_door_for_nobody() {
-    let mut listener = listen([
+    let listener = listen([
         "haproxy:tcp:0:127.0.0.1",
         "--handshake-timeout",
         "1h",
@@ -251,7 +251,7 @@ fn a_client_that_says_nothing_holds_the_door_for_nobody() {
 
 #[test]
 fn serving_once_waits_for_nobody_who_says_nothing() {
-    let mut server = serve([
+    let server = serve([
         "echo",
         "haproxy:tcp:0:127.0.0.1",
         "--once",

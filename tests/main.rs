@@ -26,5 +26,6 @@ mod tables;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
+mod tls_files;
 mod tls_peers;
 mod vectors;

@@ -1,20 +1,15 @@
 //! Private keys under a passphrase (PKCS#8 with PBES2, RFC 8018), as OpenSSL writes them.
 //! Absent: older ways, which hold nobody up: openssl turns them into this one.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 
-use super::files::shown;
+use super::open::shown;
+use super::passphrase::{self, Passphrases};
 use super::{Fault, PrivateKeyDer};
-use crate::error::reason;
-
-/// A passphrase is a line, not a file.
-const PASSPHRASE_MAX: u64 = 4096;
 
 /// Ten times what is recommended, seconds of work. The numbers come from the file, and whoever wrote it may be no friend.
 const ROUNDS_MAX: u32 = 10_000_000;
@@ -25,40 +20,22 @@ const MEMORY_MAX: u64 = 256 * 1024 * 1024;
 /// The object identifier 1.2.840.113549.1.5.13 in DER.
 const PBES2: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d";
 
-/// The first line of a file, without its end.
-pub(super) fn passphrase(path: &Path) -> Result<Vec<u8>, Fault> {
-    let failed = |error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(PASSPHRASE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    let end = bytes.iter().position(|byte| *byte == b'\n');
-    bytes.truncate(end.unwrap_or(bytes.len()));
-    if bytes.last() == Some(&b'\r') {
-        bytes.pop();
-    }
-    if bytes.is_empty() {
-        return Err(Fault::new(format!("there is no passphrase in {}", shown(path))));
-    }
-    if bytes.len() as u64 > PASSPHRASE_MAX {
-        let why = format!("the first line of {} is too long for a passphrase", shown(path));
-        return Err(Fault::new(why));
-    }
-    Ok(bytes)
-}
-
 /// The DER of a key under the passphrase in a file, made with scrypt and AES-256.
 pub(super) fn encrypt(key: &PrivateKeyDer<'_>, file: &Path) -> Result<Vec<u8>, Fault> {
-    let passphrase = passphrase(file)?;
+    let passphrase = passphrase::of_file(file)?;
     PrivateKeyInfoRef::try_from(key.secret_der())
-        .and_then(|info| info.encrypt(&passphrase))
+        .and_then(|info| info.encrypt(passphrase.bytes()))
         .map(|document| document.as_bytes().to_vec())
         .map_err(|error| Fault::new(format!("the private key could not be encrypted: {error}")))
 }
 
-/// The key that stands in `der` under `passphrase`; `path` is where it came from.
-pub(super) fn decrypt(der: &[u8], passphrase: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+/// The key that stands in `der` under a passphrase; `path` is where it came from. Nobody is asked for the passphrase of
+/// a key that no passphrase opens.
+pub(super) fn decrypt(
+    der: &[u8],
+    passphrases: &Passphrases,
+    path: &Path,
+) -> Result<PrivateKeyDer<'static>, Fault> {
     if !der.windows(PBES2.len()).any(|window| window == PBES2) {
         let why = format!("the private key in {} is encrypted in an old way", shown(path));
         let again = format!(
@@ -97,11 +74,8 @@ pub(super) fn decrypt(der: &[u8], passphrase: &[u8], path: &Path) -> Result<Priv
         );
         return Err(Fault::new(why));
     }
-    match info.decrypt(passphrase) {
-        Ok(key) => Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into())),
-        Err(_) => Err(Fault::new(format!(
-            "wrong passphrase for the private key in {}",
-            shown(path)
-        ))),
-    }
+    passphrases.open(path, |passphrase| {
+        let key = info.decrypt(passphrase).ok()?;
+        Some(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into()))
+    })
 }

@@ -1,25 +1,32 @@
 //! Files of keys and certificates: read for what is wanted of them, or in words why not.
 //! Absent: what PEM looks like, and making keys and certificates.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
+use super::open;
+pub(crate) use super::open::shown;
 use super::pem::{self, Contents, ENCRYPTED, instead, section};
 pub use super::pem::{certificates_pem, key_pem};
-use super::{CertificateDer, Fault, Identity, PrivateKeyDer, encrypted};
+use super::{CertificateDer, Fault, Identity, Passphrases, PrivateKeyDer, encrypted};
 use crate::error::reason;
 
-/// More than the certificates of all authorities of the world.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// As many files of a directory are read, which is several times the authorities of the world.
+const FILES_MAX: usize = 1024;
 
 /// The certificates of a file, in its order; at least one.
 ///
 /// # Errors
 /// The file cannot be read, is no PEM, is damaged, or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let contents = read(path)?;
+    certificates_in(read(path)?.0, path)
+}
+
+fn certificates_in(contents: Contents, path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     if contents.certificates.is_empty() {
         let why = format!("{} holds no certificate{}", shown(path), contents.instead());
         return Err(Fault::new(why));
@@ -27,21 +34,44 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> 
     Ok(contents.certificates)
 }
 
-/// The private key of a file; `passphrase` is a file whose first line decrypts it, where that is needed.
+/// A key with its certificates, and further ones to send with them. The key's file may hold the certificates too.
 ///
 /// # Errors
-/// The file cannot be read, is no PEM, is damaged, or holds no key, several, or one that cannot be decrypted.
-pub fn key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'static>, Fault> {
-    let mut contents = read(path)?;
+/// A file cannot be read, is no PEM, or is damaged; there is no certificate; or there is no key, or several, or one
+/// that cannot be decrypted.
+pub fn identity(
+    key_file: &Path,
+    passphrases: &Passphrases,
+    chain_file: &Path,
+    extra: Option<&Path>,
+) -> Result<Identity, Fault> {
+    let (mut contents, for_all) = read(key_file)?;
+    if for_all && !contents.keys.is_empty() {
+        warn!(
+            "everybody on this machine can read the private key in {}",
+            shown(key_file)
+        );
+    }
+    let key = key_in(&mut contents, passphrases, key_file)?;
+    // Once, as what comes through a pipe is not there twice.
+    let mut chain = match key_file == chain_file {
+        true => certificates_in(contents, key_file)?,
+        false => certificates(chain_file)?,
+    };
+    if let Some(extra) = extra {
+        chain.extend(certificates(extra)?);
+    }
+    Ok(Identity { chain, key })
+}
+
+fn key_in(
+    contents: &mut Contents,
+    passphrases: &Passphrases,
+    path: &Path,
+) -> Result<PrivateKeyDer<'static>, Fault> {
     match (&contents.keys[..], &contents.encrypted[..]) {
         ([_], []) => Ok(contents.keys.remove(0)),
-        ([], [der]) => match passphrase {
-            Some(file) => encrypted::decrypt(der, &encrypted::passphrase(file)?, path),
-            None => {
-                let why = format!("the private key in {} is encrypted", shown(path));
-                Err(Fault::new(why).help("passphraseFile=FILE names a file with its passphrase"))
-            }
-        },
+        ([], [der]) => encrypted::decrypt(der, passphrases, path),
         ([], []) => {
             let why = format!("{} holds no private key{}", shown(path), contents.instead());
             Err(Fault::new(why))
@@ -52,24 +82,6 @@ pub fn key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'stat
             plain.len() + encrypted.len()
         ))),
     }
-}
-
-/// A key with its certificates, and further ones to send with them.
-///
-/// # Errors
-/// As [`key`] and [`certificates`].
-pub fn identity(
-    key_file: &Path,
-    passphrase: Option<&Path>,
-    chain_file: &Path,
-    extra: Option<&Path>,
-) -> Result<Identity, Fault> {
-    let key = key(key_file, passphrase)?;
-    let mut chain = certificates(chain_file)?;
-    if let Some(extra) = extra {
-        chain.extend(certificates(extra)?);
-    }
-    Ok(Identity { chain, key })
 }
 
 /// Certificates to trust, and the files of a directory that were passed over.
@@ -117,7 +129,7 @@ pub fn roots(path: &Path) -> Result<Roots, Fault> {
 ///
 /// # Errors
 /// The directory cannot be read, holds none, or one of them is no identity.
-pub fn identities(directory: &Path, passphrase: Option<&Path>) -> Result<Vec<Identity>, Fault> {
+pub fn identities(directory: &Path, passphrases: &Passphrases) -> Result<Vec<Identity>, Fault> {
     let files = pem_files(directory)?;
     if files.is_empty() {
         return Err(Fault::new(format!(
@@ -127,7 +139,7 @@ pub fn identities(directory: &Path, passphrase: Option<&Path>) -> Result<Vec<Ide
     }
     files
         .iter()
-        .map(|file| identity(file, passphrase, file, None))
+        .map(|file| identity(file, passphrases, file, None))
         .collect()
 }
 
@@ -145,8 +157,16 @@ fn pem_files(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
         if path
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
+            // What is no file is nobody's certificate; a link that leads nowhere was meant to be one.
+            && fs::metadata(&path).map_or(true, |found| found.is_file())
         {
             files.push(path);
+        }
+        if files.len() > FILES_MAX {
+            return Err(Fault::new(format!(
+                "there are more than {FILES_MAX} *.pem files in {}",
+                shown(directory)
+            )));
         }
     }
     files.sort();
@@ -158,7 +178,7 @@ fn pem_files(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
 /// # Errors
 /// The file cannot be read, is no PEM, or holds something else.
 pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
-    let contents = read(path)?;
+    let (contents, _) = read(path)?;
     if contents
         .labels
         .iter()
@@ -170,20 +190,16 @@ pub fn check_dh_parameters(path: &Path) -> Result<(), Fault> {
     Err(Fault::new(why))
 }
 
-pub(super) fn read(path: &Path) -> Result<Contents, Fault> {
-    let failed = |error: io::Error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(Fault::new(format!("{} is too large to be PEM", shown(path))));
-    }
-    pem::parse(&bytes, path)
+/// What a file holds, and whether everybody on this machine can read it.
+pub(super) fn read(path: &Path) -> Result<(Contents, bool), Fault> {
+    let whole = open::read(path)?;
+    Ok((pem::parse(&whole.bytes, path)?, whole.for_all))
 }
 
-/// A path within a line of a message.
-pub(super) fn shown(path: &Path) -> String {
-    format!("`{}`", path.display().to_string().escape_debug())
+/// Whether it is a pipe: what it held is gone once it was read.
+#[must_use]
+pub fn is_pipe(path: &Path) -> bool {
+    open::is_pipe(path)
 }
 
 /// The PEM of a private key under the passphrase in a file.
@@ -199,7 +215,7 @@ pub fn encrypted_key_pem(key: &PrivateKeyDer<'_>, passphrase: &Path) -> Result<S
 /// # Errors
 /// The file cannot be read, is no PEM, or holds none.
 pub fn request(path: &Path) -> Result<Vec<u8>, Fault> {
-    let contents = read(path)?;
+    let (contents, _) = read(path)?;
     match contents.requests.into_iter().next() {
         Some(request) => Ok(request),
         None => Err(Fault::new(format!(
@@ -230,6 +246,14 @@ mod tests {
     use crate::cert::Name;
     use crate::cert::issue::{Leaf, Validity, self_signed};
 
+    fn none() -> Passphrases {
+        Passphrases::new(None, "passphraseFile=FILE")
+    }
+
+    fn key(path: &Path, passphrases: &Passphrases) -> Result<PrivateKeyDer<'static>, Fault> {
+        key_in(&mut read(path)?.0, passphrases, path)
+    }
+
     fn identity() -> Identity {
         self_signed(&Leaf::server(Name::of_this_machine(), Validity::days(1))).unwrap()
     }
@@ -240,11 +264,11 @@ mod tests {
         let path = directory.path().join("both.pem");
         let ours = identity();
         write_secret(&path, &(certificates_pem(&ours.chain) + &key_pem(&ours.key))).unwrap();
-        let read = super::identity(&path, None, &path, Some(&path)).unwrap();
+        let read = super::identity(&path, &none(), &path, Some(&path)).unwrap();
         assert_eq!(read.key, ours.key);
         assert_eq!(read.chain, [&ours.chain[..], &ours.chain[..]].concat());
         assert_eq!(roots(directory.path()).unwrap().certificates, ours.chain);
-        assert_eq!(identities(directory.path(), None).unwrap().len(), 1);
+        assert_eq!(identities(directory.path(), &none()).unwrap().len(), 1);
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
         assert!(write_secret(&path, "again").is_err());
@@ -271,7 +295,8 @@ mod tests {
         }
         assert!(openssl(&["-scrypt"], "scrypt"));
         for name in ["pbkdf2", "scrypt"] {
-            let with = |file: &str| key(&at(name), Some(&at(file)));
+            let of = |file: &str| Passphrases::new(Some(at(file)), "passphraseFile=FILE");
+            let with = |file: &str| key(&at(name), &of(file));
             assert_eq!(with("right").unwrap(), ours.key, "{name}");
             assert!(with("wrong").unwrap_err().why.starts_with("wrong passphrase"));
             assert!(
@@ -280,7 +305,7 @@ mod tests {
                     .why
                     .starts_with("there is no passphrase")
             );
-            assert!(key(&at(name), None).unwrap_err().why.ends_with("is encrypted"));
+            assert!(key(&at(name), &none()).unwrap_err().why.ends_with("is encrypted"));
         }
     }
 
@@ -293,7 +318,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             let of = |fault: Fault| fault.why.replace(&directory.path().display().to_string(), "");
             (
-                key(&path, None).map(|_| ()).map_err(of),
+                key(&path, &none()).map(|_| ()).map_err(of),
                 certificates(&path).map(|_| ()).map_err(of),
             )
         };
@@ -308,11 +333,14 @@ mod tests {
             no_certificate.unwrap_err(),
             "`/f` holds no certificate, but a PRIVATE KEY"
         );
-        let (encrypted, _) = words(&section(ENCRYPTED, b"xyz"));
+        let (encrypted, _) = words(&{
+            fs::write(&path, "open sesame").unwrap();
+            encrypted_key_pem(&ours.key, &path).unwrap()
+        });
         assert_eq!(encrypted.unwrap_err(), "the private key in `/f` is encrypted");
         fs::remove_file(&path).unwrap();
         assert!(
-            key(&path, None)
+            key(&path, &none())
                 .unwrap_err()
                 .why
                 .ends_with("`: no such file or directory")

@@ -54,7 +54,7 @@ pub struct Key {
 /// # Errors
 /// The file cannot be read, is no PEM, is damaged, or holds nothing of these.
 pub fn held(path: &Path) -> Result<Held, Fault> {
-    let contents = files::read(path)?;
+    let (contents, _) = files::read(path)?;
     let shown = files::shown(path);
     let held = Held {
         requests: contents

@@ -115,7 +115,18 @@ fn alt_name(name: &Name) -> Result<SanType, Fault> {
 /// # Errors
 /// A name cannot stand in a certificate, or the key could not be made.
 pub fn self_signed(leaf: &Leaf) -> Result<Identity, Fault> {
-    let key = key_pair(leaf.key_type)?;
+    self_signed_for(leaf, key_pair(leaf.key_type)?)
+}
+
+/// The same for a key that is there already.
+///
+/// # Errors
+/// A name cannot stand in a certificate, or the key is damaged.
+pub fn self_signed_again(leaf: &Leaf, key: &PrivateKeyDer<'_>) -> Result<Identity, Fault> {
+    self_signed_for(leaf, KeyPair::try_from(key).map_err(fault)?)
+}
+
+fn self_signed_for(leaf: &Leaf, key: KeyPair) -> Result<Identity, Fault> {
     let certificate = leaf.params()?.self_signed(&key).map_err(fault)?;
     Ok(identity(vec![certificate.into()], &key))
 }
@@ -204,8 +215,19 @@ impl Authority {
     /// # Errors
     /// A name cannot stand in a certificate, or the key could not be made.
     pub fn issue(&self, leaf: &Leaf) -> Result<Identity, Fault> {
+        self.issue_to(leaf, key_pair(leaf.key_type)?)
+    }
+
+    /// The same for a key that is there already, so that its pin stays what it was.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the key is damaged.
+    pub fn issue_again(&self, leaf: &Leaf, key: &PrivateKeyDer<'_>) -> Result<Identity, Fault> {
+        self.issue_to(leaf, KeyPair::try_from(key).map_err(fault)?)
+    }
+
+    fn issue_to(&self, leaf: &Leaf, key: KeyPair) -> Result<Identity, Fault> {
         let issuer = self.issuer()?;
-        let key = key_pair(leaf.key_type)?;
         let certificate = leaf.params()?.signed_by(&key, &issuer).map_err(fault)?;
         Ok(identity(vec![certificate.into()], &key))
     }

@@ -4,37 +4,38 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::issue::{Authority, Leaf, Permit, Validity, self_signed};
-use super::{CertificateDer, Fault, Identity, KeyType, Name, files, inspect};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::issue::{Authority, Permit, Validity};
+use super::open::shown;
+use super::own::LEAF_DAYS;
+use super::sound::{self, Kind};
+use super::{CertificateDer, Fault, Identity, KeyType, Passphrases, files, inspect, output};
 use crate::error::reason;
 
 /// How long the authority lives.
 const AUTHORITY_DAYS: u32 = 3650;
 
-/// How long what it issues lives: a server makes itself a new one each time it starts or reloads.
-const LEAF_DAYS: u32 = 397;
-
 /// An authority with less time than this is replaced, so that what it issues is not cut short.
 const RENEW_BEFORE: Duration = Duration::from_secs(LEAF_DAYS as u64 * 86_400);
+
+/// Making an authority takes milliseconds; whoever holds the lock for longer hangs.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+const KEY: &str = "key.pem";
+const CERTIFICATE: &str = "cert.pem";
 
 /// Where the authority is kept.
 #[derive(Debug, Clone)]
 pub struct Store {
     directory: PathBuf,
-}
-
-/// A certificate for this machine.
-#[derive(Debug)]
-pub struct Local {
-    /// The certificate and its key; they are nowhere else.
-    pub identity: Identity,
-    /// Why the authority could not vouch for it, so that only its pin makes it known; `None`: it does vouch.
-    pub alone: Option<Fault>,
 }
 
 impl Store {
@@ -62,7 +63,7 @@ impl Store {
     /// The file of the authority's certificate.
     #[must_use]
     pub fn certificate_file(&self) -> PathBuf {
-        self.authority_directory().join("cert.pem")
+        self.authority_directory().join(CERTIFICATE)
     }
 
     fn authority_directory(&self) -> PathBuf {
@@ -70,66 +71,122 @@ impl Store {
     }
 
     /// The authority's certificate, where there is one. Makes nothing.
-    #[must_use]
-    pub fn certificate(&self) -> Option<CertificateDer<'static>> {
-        files::certificates(&self.certificate_file())
-            .ok()?
-            .into_iter()
-            .next()
-    }
-
-    /// The authority; made on first use. Those who ask at the same time get the same one.
     ///
     /// # Errors
-    /// It cannot be read, or there is none and none can be kept.
-    pub fn authority(&self) -> Result<Authority, Fault> {
-        match self.load()? {
-            Some(authority) => Ok(authority),
-            None => {
-                self.make()?;
-                self.load()?
-                    .ok_or_else(|| Fault::new("the local authority was removed while it was made"))
-            }
+    /// There is one that is not to be believed.
+    pub fn certificate(&self) -> Result<Option<CertificateDer<'static>>, Fault> {
+        self.if_sound(|| {
+            let certificate = files::certificates(&self.certificate_file())?.into_iter().next();
+            certificate
+                .map(|certificate| believable(certificate, self))
+                .transpose()
+        })
+    }
+
+    /// What `read` reads of the authority, once it is sure that nobody else could have written it; `None` where there
+    /// is no authority.
+    fn if_sound<T>(&self, read: impl FnOnce() -> Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
+        let directory = self.authority_directory();
+        match fs::symlink_metadata(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // What else is wrong is said below.
+            _ => {}
         }
+        self.directory_is_ours()?;
+        let sound = || {
+            sound::ours(&directory, Kind::Directory, false)?;
+            sound::ours(&self.certificate_file(), Kind::File, false)?;
+            sound::ours(&directory.join(KEY), Kind::File, false)?;
+            read()
+        };
+        sound().map_err(|fault| {
+            let help = format!(
+                "delete the directory {}, and a new authority is made",
+                shown(&directory)
+            );
+            Fault::new(format!("the local authority is no good: {fault}")).help(help)
+        })
+    }
+
+    /// Whoever can write there can put another authority in the place of this one.
+    fn directory_is_ours(&self) -> Result<(), Fault> {
+        sound::ours(&self.directory, Kind::Directory, true).map_err(|fault| {
+            let help = format!("chmod go-w {}", self.directory.display());
+            Fault::new(format!("the local authority is not safe: {fault}")).help(help)
+        })
+    }
+
+    /// The authority; made on first use, and anew when it is about to end. Those who ask at the same time get the same
+    /// one.
+    ///
+    /// # Errors
+    /// It cannot be read or is not to be believed; or there is none and none can be kept.
+    pub fn authority(&self) -> Result<Authority, Fault> {
+        if let Some(authority) = self.load()? {
+            return Ok(authority);
+        }
+        private_directory(&self.directory).map_err(|error| self.not_kept(&error))?;
+        self.directory_is_ours()?;
+        let _lock = self.lock()?;
+        // Whoever held the lock may have made it.
+        if let Some(authority) = self.load()? {
+            return Ok(authority);
+        }
+        self.make().map_err(|error| self.not_kept(&error))?;
+        self.load()?
+            .ok_or_else(|| Fault::new("the local authority was removed while it was made"))
     }
 
     /// What is kept; `None` where nothing is, or what is will soon be of no use.
     fn load(&self) -> Result<Option<Authority>, Fault> {
-        let directory = self.authority_directory();
-        if !directory.exists() {
-            return Ok(None);
-        }
-        let (key, certificate) = (directory.join("key.pem"), self.certificate_file());
-        let identity = files::identity(&key, None, &certificate, None)?;
-        let left = identity
-            .chain
-            .first()
-            .and_then(|certificate| inspect::not_after(certificate))
-            .map(|end| end - seconds_since_1970());
-        if left.is_none_or(|left| left < RENEW_BEFORE.as_secs() as i64) {
-            return Ok(None);
-        }
-        Authority::from_identity(identity).map(Some)
+        self.if_sound(|| {
+            let nobody = Passphrases::new(None, "passphraseFile=FILE");
+            nobody.hush();
+            let key = self.authority_directory().join(KEY);
+            let mut identity = files::identity(&key, &nobody, &self.certificate_file(), None)?;
+            let leaf = believable(identity.chain.swap_remove(0), self)?;
+            let left = inspect::not_after(&leaf).map(|end| end - seconds_since_1970());
+            if left.is_none_or(|left| left < RENEW_BEFORE.as_secs() as i64) {
+                return Ok(None);
+            }
+            let chain = vec![leaf];
+            Authority::from_identity(Identity { chain, ..identity }).map(Some)
+        })
     }
 
-    /// Makes an authority in a directory beside its place and puts it there in one step. If somebody else was
-    /// faster, theirs stands.
-    fn make(&self) -> Result<(), Fault> {
-        let failed = |error: io::Error| {
-            let directory = self.directory.display().to_string();
-            Fault::new(format!(
-                "cannot keep the local authority in `{}`: {}",
-                directory.escape_debug(),
-                reason(&error)
-            ))
-        };
-        let private = |directory: &Path| {
-            fs::DirBuilder::new()
-                .mode(0o700)
-                .recursive(true)
-                .create(directory)
-        };
-        private(&self.directory).map_err(failed)?;
+    fn not_kept(&self, error: &io::Error) -> Fault {
+        Fault::new(format!(
+            "cannot keep the local authority in {}: {}",
+            shown(&self.directory),
+            reason(error)
+        ))
+    }
+
+    /// Holds off others who would make or renew the authority, until what it gives is dropped.
+    fn lock(&self) -> Result<Option<OwnedFd>, Fault> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&self.directory, flags, Mode::empty())
+            .map_err(|error| self.not_kept(&error.into()))?;
+        let start = Instant::now();
+        loop {
+            match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(directory)),
+                Err(Errno::AGAIN | Errno::INTR) if start.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    let why = "another process has been making the local authority for too long";
+                    return Err(Fault::new(why));
+                }
+                // A file system without locks: the one step at the end has to do.
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Makes an authority in a directory beside its place and puts it there in one step, in the place of an old one. If
+    /// somebody was faster who knows no lock, theirs stands.
+    fn make(&self) -> io::Result<()> {
         let name = format!("netkit local authority of {}", owner());
         let permits = Permit::loopback();
         let authority = Authority::new(
@@ -137,75 +194,59 @@ impl Store {
             &permits,
             KeyType::EcdsaP256,
             Validity::days(AUTHORITY_DAYS),
-        )?;
-        let draft = Draft::new(&self.directory);
-        private(&draft.0).map_err(failed)?;
-        let identity = authority.identity();
-        files::write_secret(&draft.0.join("key.pem"), &files::key_pem(&identity.key)).map_err(failed)?;
-        files::write_secret(
-            &draft.0.join("cert.pem"),
-            &files::certificates_pem(&identity.chain),
         )
-        .map_err(failed)?;
+        .map_err(io::Error::other)?;
+        let draft = Draft::new(&self.directory)?;
+        private_directory(&draft.0)?;
+        let identity = authority.identity();
+        files::write_secret(&draft.0.join(KEY), &files::key_pem(&identity.key))?;
+        files::write_secret(
+            &draft.0.join(CERTIFICATE),
+            &files::certificates_pem(&identity.chain),
+        )?;
         let place = self.authority_directory();
-        // A directory with something in it is never replaced, so the first one stays.
-        match fs::rename(&draft.0, &place) {
-            Ok(()) => Ok(()),
-            Err(_) if matches!(self.load(), Ok(Some(_))) => Ok(()),
-            Err(error) if place.exists() && matches!(self.load(), Ok(None)) => {
-                // What stands there is old: it gives way, and is removed with the draft's name.
-                let old = Draft::new(&self.directory);
-                fs::rename(&place, &old.0).map_err(|_| failed(error))?;
-                match fs::rename(&draft.0, &place) {
-                    Err(error) if !place.exists() => Err(failed(error)),
-                    _ => Ok(()),
-                }
+        if !place.exists() {
+            return match fs::rename(&draft.0, &place) {
+                Err(_) if matches!(self.load(), Ok(Some(_))) => Ok(()),
+                moved => moved,
+            };
+        }
+        // What stands there is old, and is removed with the draft's name.
+        match renameat_with(CWD, &draft.0, CWD, &place, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                let old = Draft::new(&self.directory)?;
+                fs::rename(&place, &old.0)?;
+                fs::rename(&draft.0, &place)
             }
-            Err(error) => Err(failed(error)),
+            exchanged => Ok(exchanged?),
         }
     }
 }
 
-/// A certificate for this machine: of the store's authority, or, where that cannot be had, alone.
-///
-/// # Errors
-/// No key could be made.
-pub fn identity(store: Option<&Store>) -> Result<Local, Fault> {
-    let leaf = Leaf::server(Name::of_this_machine(), Validity::days(LEAF_DAYS));
-    let issued = match store {
-        Some(store) => store.authority().and_then(|authority| authority.issue(&leaf)),
-        None => Err(Fault::new(
-            "there is no data directory, as neither XDG_DATA_HOME nor HOME is set",
-        )),
-    };
-    Ok(match issued {
-        Ok(identity) => Local {
-            identity,
-            alone: None,
-        },
-        Err(fault) => Local {
-            identity: self_signed(&leaf)?,
-            alone: Some(fault),
-        },
-    })
+/// The certificate of an authority that can do no harm.
+fn believable(certificate: CertificateDer<'static>, store: &Store) -> Result<CertificateDer<'static>, Fault> {
+    match sound::for_this_machine_only(&certificate) {
+        Ok(()) => Ok(certificate),
+        Err(why) => Err(Fault::new(format!(
+            "the certificate in {} {why}",
+            shown(&store.certificate_file())
+        ))),
+    }
+}
+
+fn private_directory(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(directory)
 }
 
 /// A directory that is removed with what is in it, unless it got another name before.
 struct Draft(PathBuf);
 
 impl Draft {
-    fn new(beside: &Path) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let number = COUNT.fetch_add(1, Relaxed);
-        let name = format!(
-            ".authority-{}-{number}-{}",
-            std::process::id(),
-            now.subsec_nanos()
-        );
-        Draft(beside.join(name))
+    fn new(beside: &Path) -> io::Result<Self> {
+        output::draft_name("authority").map(|name| Draft(beside.join(name)))
     }
 }
 
@@ -243,7 +284,7 @@ mod tests {
     fn it_is_made_once_for_everybody_who_asks_and_for_nobody_elses_eyes() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::at(&home.path().join("share/netkit"));
-        assert!(store.certificate().is_none());
+        assert!(store.certificate().unwrap().is_none());
         let asked: Vec<_> = (0..8)
             .map(|_| {
                 let store = store.clone();
@@ -252,7 +293,7 @@ mod tests {
             .collect();
         let got: Vec<_> = asked.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(got.iter().all(|chain| *chain == got[0]));
-        assert_eq!(store.certificate().unwrap(), got[0][0]);
+        assert_eq!(store.certificate().unwrap().unwrap(), got[0][0]);
         // No draft is left behind.
         let left: Vec<_> = fs::read_dir(&store.directory).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -282,10 +323,66 @@ mod tests {
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 
         fs::write(&key, "").unwrap();
-        assert!(store.authority().unwrap_err().why.ends_with("is empty"));
-        let local = identity(Some(&store)).unwrap();
-        assert!(local.alone.unwrap().why.ends_with("is empty"));
-        assert!(inspect::is_self_signed(&local.identity.chain[0]));
+        let fault = store.authority().unwrap_err();
+        assert!(fault.why.ends_with("is empty"), "{fault}");
+        assert!(fault.help.unwrap().starts_with("delete the directory"));
+    }
+
+    #[test]
+    fn what_others_could_have_made_is_never_used() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::at(home.path());
+        store.authority().unwrap();
+        let directory = store.authority_directory();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for path in [
+            home.path(),
+            &directory,
+            &directory.join(KEY),
+            &store.certificate_file(),
+        ] {
+            let before = mode(path);
+            set(path, before | 0o020);
+            for fault in [store.authority().unwrap_err(), store.certificate().unwrap_err()] {
+                assert!(fault.why.ends_with("can be changed by others"), "{fault}");
+                assert!(fault.help.is_some());
+            }
+            set(path, before);
+        }
+        store.authority().unwrap();
+        // One that vouches for more than this machine, put there by a tool that meant well.
+        let wide = Authority::new("wide", &[], KeyType::EcdsaP256, Validity::days(4000)).unwrap();
+        fs::write(directory.join(KEY), files::key_pem(&wide.identity().key)).unwrap();
+        // So far it is another's key.
+        assert!(store.authority().unwrap_err().why.contains("does not belong"));
+        fs::write(
+            store.certificate_file(),
+            files::certificates_pem(&wide.identity().chain),
+        )
+        .unwrap();
+        for fault in [store.authority().unwrap_err(), store.certificate().unwrap_err()] {
+            assert!(fault.why.ends_with("vouches for any name"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn whoever_renews_waits_for_whoever_does_already() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::at(home.path());
+        let lock = store.lock().unwrap().unwrap();
+        let (asking, there) = std::sync::mpsc::channel();
+        let thread = {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                asking.send(()).unwrap();
+                store.authority().unwrap().identity().chain.clone()
+            })
+        };
+        there.recv().unwrap();
+        store.make().unwrap();
+        let made = store.load().unwrap().unwrap().identity().chain.clone();
+        drop(lock);
+        assert_eq!(thread.join().unwrap(), made);
     }
 
     #[test]

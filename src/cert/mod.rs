@@ -8,13 +8,17 @@ pub mod inspect;
 pub mod issue;
 pub mod local;
 pub mod output;
+pub mod own;
+pub mod passphrase;
 
 mod base64;
 mod constraints;
 mod encrypted;
 mod name;
+mod open;
 mod pem;
 mod pin;
+mod sound;
 
 use std::fmt;
 
@@ -22,6 +26,7 @@ use std::fmt;
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use name::Name;
+pub use passphrase::Passphrases;
 pub use pin::Pin;
 
 use crate::error::{Error, Status};
@@ -88,6 +93,8 @@ pub struct Fault {
     pub why: String,
     /// What can be done about it.
     pub help: Option<String>,
+    /// The status, where it does not depend on what it was wanted for.
+    pub status: Option<Status>,
 }
 
 impl Fault {
@@ -95,6 +102,7 @@ impl Fault {
         Fault {
             why: why.into(),
             help: None,
+            status: None,
         }
     }
 
@@ -103,10 +111,19 @@ impl Fault {
         self
     }
 
-    /// As an error that ends a run with `status`.
+    /// The reason and what can be done about it, within a line of a log.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.why),
+            None => self.why.clone(),
+        }
+    }
+
+    /// As an error that ends a run with `status`, or with its own.
     #[must_use]
     pub fn at(self, status: Status) -> Error {
-        let error = Error::new(status, self.why);
+        let error = Error::new(self.status.unwrap_or(status), self.why);
         match self.help {
             Some(help) => error.help(help),
             None => error,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustls_pemfile::Item;
 
-use super::files::shown;
+use super::open::shown;
 use super::{CertificateDer, Fault, PrivateKeyDer, base64, inspect};
 
 /// What a PEM file holds.

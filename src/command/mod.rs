@@ -19,7 +19,11 @@ use crate::cli::help;
 use crate::cli::options::{LogFormat, LogOptions};
 use netkit::error::{Result, Status};
 use netkit::process::log::{Format, Log, Settings};
+#[cfg(feature = "tls")]
+use netkit::process::signals::Interrupts;
 use netkit::server::ready;
+#[cfg(feature = "tls")]
+use netkit::terminal::passphrase;
 
 /// One string for either end of a wire: serve, connect and listen
 #[derive(Debug, Parser)]
@@ -53,6 +57,18 @@ enum Verb {
 
 /// Does what was asked.
 pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
+    #[cfg(feature = "tls")]
+    {
+        netkit::cert::passphrase::ask_with(|prompt| passphrase::ask(prompt, Interrupts::new));
+        let status = work(cli, colour);
+        passphrase::restore();
+        status
+    }
+    #[cfg(not(feature = "tls"))]
+    work(cli, colour)
+}
+
+fn work(cli: Cli, colour: bool) -> Result<Status> {
     match cli.verb {
         Verb::Serve(serve) => serve.run(&start_log(cli.log, colour)?),
         Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),

@@ -1,4 +1,6 @@
 //! What is shown on a terminal.
 //! Absent: the network.
 
+#[cfg(feature = "tls")]
+pub mod passphrase;
 pub mod progress;

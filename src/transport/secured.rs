@@ -6,7 +6,7 @@ mod server;
 use std::borrow::Borrow;
 use std::future::ready;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -15,12 +15,14 @@ pub(super) use self::server::SecureServer;
 use super::socket::Target;
 use super::{Connector, Doctor, Look};
 use crate::cert::CertificateDer;
+use crate::cert::Passphrases;
 use crate::cert::chain::Finding;
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::diagnostic::quoted;
-use crate::endpoint::{Args, Kind, Refused};
+use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
 use crate::error::{Error, Result, Status};
 use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerName, server_name};
+use crate::layer::tls::current::CurrentClient;
 use crate::layer::tls::doctor::Verifies;
 use crate::layer::{Layer, tls};
 use crate::units::duration_text;
@@ -38,20 +40,39 @@ pub(super) fn verified_name(args: &Args, instead: &str) -> Result<ServerName<'st
     })
 }
 
+/// The field that both types have at either end.
+pub(super) const PASSPHRASE_FILE: Param = Param::absent(
+    "passphraseFile",
+    ValueKind::Path,
+    "file whose first line is the passphrase of the key; without it the terminal is asked",
+)
+.by_name();
+
+/// Where the passphrases of keys come from.
+pub(super) fn passphrases(args: &Args) -> Passphrases {
+    let file = args.text_if(PASSPHRASE_FILE.name).map(PathBuf::from);
+    Passphrases::new(file, "passphraseFile=FILE")
+}
+
+/// Refuses a field that is given without the one that it serves.
+pub(super) fn needs(args: &Args, name: &str, what: &str) -> Refused {
+    let message = format!("{name} is of no use without {what}");
+    args.refuse(name, Kind::MissingArgument, message)
+}
+
 /// Our certificate as a client; the key is in the same file where no other is named.
-pub(super) fn client_identity(
-    args: &Args,
-    certificate: &str,
-    passphrase: Option<PathBuf>,
-) -> Result<Option<KeyFiles>, Refused> {
+pub(super) fn client_identity(args: &Args, certificate: &str) -> Result<Option<KeyFiles>, Refused> {
     let key = args.text_if("privateKey");
     match (args.text_if(certificate), key) {
+        (None, None) if args.given(PASSPHRASE_FILE.name) => {
+            Err(needs(args, PASSPHRASE_FILE.name, certificate))
+        }
         (None, None) => Ok(None),
         (Some(certificate), key) => Ok(Some(KeyFiles {
             key: key.unwrap_or(certificate).into(),
             certificate: certificate.into(),
             extra: None,
-            passphrase,
+            passphrases: passphrases(args),
         })),
         (None, Some(_)) => {
             let message = "a private key is of no use without its certificate";
@@ -74,11 +95,10 @@ pub(super) enum Below {
 #[derive(Debug)]
 pub(super) struct SecureClient {
     below: Below,
-    settings: ClientSettings,
     /// The limit on everything: names, addresses, what is below, and the handshake.
     timeout: Duration,
-    /// Made by the first connection and kept, so that later ones can resume its session.
-    config: OnceLock<ClientConfig>,
+    /// Read by the first connection, and again by later ones where its files have changed.
+    current: Arc<CurrentClient>,
     /// What comes before TLS on the wire, such as a PROXY header.
     beneath: Vec<Arc<dyn Layer>>,
 }
@@ -87,20 +107,20 @@ impl SecureClient {
     pub(super) fn new(below: Below, settings: ClientSettings, timeout: Duration) -> Self {
         SecureClient {
             below,
-            settings,
             timeout,
-            config: OnceLock::new(),
+            current: Arc::new(CurrentClient::new(settings)),
             beneath: Vec::new(),
         }
     }
 
-    async fn config(&self) -> Result<&ClientConfig> {
-        if let Some(config) = self.config.get() {
-            return Ok(config);
+    async fn config(&self) -> Result<Arc<ClientConfig>> {
+        match self.current.fixed() {
+            Some(config) => Ok(config),
+            None => {
+                let current = Arc::clone(&self.current);
+                aside(move || current.get()).await
+            }
         }
-        let settings = self.settings.clone();
-        let config = aside(move || settings.read()).await?;
-        Ok(self.config.get_or_init(|| config))
     }
 
     async fn open(&self, deadline: Instant, client: Option<&Facts>) -> Result<Stream> {
@@ -176,7 +196,7 @@ impl Connector for SecureClient {
 impl Doctor for SecureClient {
     fn look(&self) -> BoxFuture<'_, Result<Look>> {
         Box::pin(async move {
-            let config = self.settings.looking()?;
+            let config = self.current.settings().looking()?;
             let connection = self.secure(ready(Ok(&config)), None).await;
             match (config.seen(), connection) {
                 (chain, Err(error)) if chain.is_empty() => Err(error),
@@ -186,11 +206,11 @@ impl Doctor for SecureClient {
     }
 
     fn examine(&self, chain: &[CertificateDer<'_>]) -> Result<Vec<Finding>> {
-        self.settings.examine(chain)
+        self.current.settings().examine(chain)
     }
 
     fn verifies(&self) -> Verifies {
-        self.settings.verifies()
+        self.current.settings().verifies()
     }
 }
 

@@ -4,7 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity, verified_name};
+use super::secured::{
+    Below, PASSPHRASE_FILE, SecureClient, SecureServer, TIMEOUT, client_identity, passphrases, verified_name,
+};
 use super::socket::{BACKLOG, Family, Listen, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
 use crate::diagnostic::quoted;
@@ -44,6 +46,7 @@ const CLIENT: &[Param] = &[
         "directory of *.pem to trust instead of the platform's roots",
     )
     .by_name(),
+    PASSPHRASE_FILE,
 ];
 
 const SERVER: &[Param] = &[
@@ -85,6 +88,7 @@ const SERVER: &[Param] = &[
         ValueKind::Path,
         "PEM with Diffie-Hellman parameters; checked, and not needed",
     ),
+    PASSPHRASE_FILE,
 ];
 
 /// TLS as it was written before it was called so.
@@ -114,7 +118,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
         trust: args
             .text_if("caCertsDir")
             .map_or(Trust::Platform, |path| Trust::Roots(path.into())),
-        identity: client_identity(args, "certKey", None)?,
+        identity: client_identity(args, "certKey")?,
         alpn: Vec::new(),
         versions: BOTH,
     };
@@ -151,7 +155,7 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
                 certificate: path("certKey").unwrap_or_else(|| key.clone()),
                 key,
                 extra: path("extraCertChain"),
-                passphrase: None,
+                passphrases: passphrases(args),
             }),
             client_auth: None,
             alpn: Vec::new(),

@@ -4,7 +4,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use super::secured::{Below, SecureClient, SecureServer, TIMEOUT, client_identity, verified_name};
+use super::secured::{
+    Below, PASSPHRASE_FILE, SecureClient, SecureServer, TIMEOUT, client_identity, needs, passphrases,
+    verified_name,
+};
 use super::socket::{Family, Listen, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
 use crate::cert::Pin;
@@ -140,12 +143,6 @@ const ALPN: Param = Param::absent(
     "application protocols, the preferred one first",
 )
 .by_name();
-const PASSPHRASE_FILE: Param = Param::absent(
-    "passphraseFile",
-    ValueKind::Path,
-    "file whose first line is the passphrase of the key",
-)
-.by_name();
 const VERSION: ValueKind = ValueKind::Choice(&["1.2", "1.3"]);
 const MIN_VERSION: Param = Param::optional("minVersion", VERSION, "1.2", "lowest version of TLS").by_name();
 const MAX_VERSION: Param = Param::optional("maxVersion", VERSION, "1.3", "highest version of TLS").by_name();
@@ -181,7 +178,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
     let settings = ClientSettings {
         server_name: verified_name(args, "serverName")?,
         trust: trust(args)?,
-        identity: identity(args)?,
+        identity: client_identity(args, "certificate")?,
         alpn: alpn(args)?,
         versions: versions(args)?,
     };
@@ -216,21 +213,6 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
         }),
     };
     Ok(Box::new(SecureClient::new(below, settings, timeout)))
-}
-
-fn identity(args: &Args) -> Result<Option<KeyFiles>, Refused> {
-    let passphrase = args.text_if("passphraseFile").map(PathBuf::from);
-    let identity = client_identity(args, "certificate", passphrase)?;
-    match &identity {
-        None if args.given("passphraseFile") => Err(needs(args, "passphraseFile", "certificate")),
-        _ => Ok(identity),
-    }
-}
-
-/// Refuses a field that is given without the one that it serves.
-fn needs(args: &Args, name: &str, what: &str) -> Refused {
-    let message = format!("{name} is of no use without {what}");
-    args.refuse(name, Kind::MissingArgument, message)
 }
 
 fn trust(args: &Args) -> Result<Trust, Refused> {
@@ -293,7 +275,7 @@ fn versions(args: &Args) -> Result<Versions, Refused> {
 
 fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
     let path = |name: &str| args.text_if(name).map(PathBuf::from);
-    let (extra, passphrase) = (path("extraCertChain"), path("passphraseFile"));
+    let (extra, passphrases) = (path("extraCertChain"), passphrases(args));
     // Either file may hold both.
     let files = match (path("privateKey"), path("certKey")) {
         (None, None) if extra.is_some() => return Err(needs(args, "extraCertChain", "certKey")),
@@ -305,16 +287,18 @@ fn binder(args: &Args) -> Result<Box<dyn Binder>, Refused> {
         key,
         certificate,
         extra,
-        passphrase: passphrase.clone(),
+        passphrases: passphrases.clone(),
     });
     let source = match (path("certDir"), files) {
         (Some(path), otherwise) => Source::Directory {
             path,
-            passphrase,
+            passphrases,
             otherwise,
         },
         (None, Some(files)) => Source::Files(files),
-        (None, None) if passphrase.is_some() => return Err(needs(args, "passphraseFile", "privateKey")),
+        (None, None) if passphrases.file().is_some() => {
+            return Err(needs(args, "passphraseFile", "privateKey"));
+        }
         (None, None) => Source::local(),
     };
     let client_auth = match path("clientCA") {

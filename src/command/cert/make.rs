@@ -11,7 +11,7 @@ use tracing::info;
 use crate::cli::values::moment;
 use netkit::cert::issue::{Authority, Leaf, Permit, Validity, self_signed};
 use netkit::cert::output::{self, File};
-use netkit::cert::{CertificateDer, Fault, Identity, KeyType, Name, PrivateKeyDer, files};
+use netkit::cert::{CertificateDer, Fault, Identity, KeyType, Name, Passphrases, PrivateKeyDer, files};
 use netkit::error::{Error, Result, Status};
 
 /// Make a certificate that vouches for itself, and its key
@@ -210,8 +210,13 @@ fn permit(name: &Name) -> Result<Permit> {
 impl Issue {
     pub(super) fn run(self) -> Result<Status> {
         let (key, certificate) = (self.ca.join("key.pem"), self.ca.join("cert.pem"));
-        let authority = files::identity(&key, self.ca_passphrase_file.as_deref(), &certificate, None)
+        let passphrases = Passphrases::new(self.ca_passphrase_file, "--ca-passphrase-file FILE");
+        let authority = files::identity(&key, &passphrases, &certificate, None)
             .and_then(Authority::from_identity)
+            .and_then(|authority| {
+                passphrases.say_if_unused(key.display())?;
+                Ok(authority)
+            })
             .map_err(|fault| usage(fault).on("could not use the authority"))?;
         let validity = self.period.validity(365)?;
         if let Some(path) = &self.csr {

@@ -19,6 +19,7 @@ impl Trust {
             return Err(failed(Fault {
                 why: "there is no data directory".into(),
                 help: Some("set HOME or XDG_DATA_HOME".into()),
+                status: None,
             }));
         };
         store.authority().map_err(failed)?;

@@ -17,8 +17,10 @@ use super::by_name::ByName;
 use super::doctor::{Asked, Seen};
 use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
 use super::words;
-use crate::cert::local::{self, Local, Store};
-use crate::cert::{CertificateDer, Fault, Identity, Name, Pin, files, inspect};
+use crate::cert::files::shown;
+use crate::cert::local::Store;
+use crate::cert::own::Own;
+use crate::cert::{CertificateDer, Fault, Identity, Name, Passphrases, Pin, files, inspect};
 use crate::error::{Result, Status};
 
 /// The one crypto provider, made when the first endpoint needs TLS.
@@ -57,7 +59,7 @@ impl Versions {
 }
 
 /// The files of an identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct KeyFiles {
     /// PEM with the private key.
     pub key: PathBuf,
@@ -65,25 +67,29 @@ pub struct KeyFiles {
     pub certificate: PathBuf,
     /// PEM with more certificates to send.
     pub extra: Option<PathBuf>,
-    /// The file whose first line is the passphrase of the key.
-    pub passphrase: Option<PathBuf>,
+    /// Where the passphrase of the key comes from, if it has one.
+    pub passphrases: Passphrases,
 }
 
 impl KeyFiles {
     fn read(&self) -> Result<CertifiedKey, Fault> {
         let identity = files::identity(
             &self.key,
-            self.passphrase.as_deref(),
+            &self.passphrases,
             &self.certificate,
             self.extra.as_deref(),
         )?;
-        certified(&identity).map_err(|fault| {
-            let key = self.key.display().to_string();
-            Fault {
-                why: format!("{} (key in `{}`)", fault.why, key.escape_debug()),
-                ..fault
-            }
+        certified(&identity).map_err(|fault| Fault {
+            why: format!("{} (key in {})", fault.why, shown(&self.key)),
+            ..fault
         })
+    }
+
+    /// Reads them where the passphrases are for this key alone.
+    fn read_alone(&self) -> Result<CertifiedKey, Fault> {
+        let key = self.read()?;
+        self.passphrases.say_if_unused(shown(&self.key))?;
+        Ok(key)
     }
 }
 
@@ -172,7 +178,7 @@ impl ClientSettings {
             Trust::Pins(pins) => Believe::Pins(pins.clone()),
             Trust::Anybody => Believe::Anybody,
         };
-        let key = self.identity.as_ref().map(KeyFiles::read).transpose();
+        let key = self.identity.as_ref().map(KeyFiles::read_alone).transpose();
         let key = key.map_err(|fault| fault.at(Status::Usage))?;
         self.with(believe, key, Seen::default())
     }
@@ -216,13 +222,8 @@ fn given(path: &Path) -> Result<Given, Fault> {
     for fault in &roots.skipped {
         warn!("passed over for trust: {fault}");
     }
-    let shown = path.display().to_string();
-    Given::new(roots.certificates).ok_or_else(|| {
-        Fault::new(format!(
-            "no certificate in `{}` can be a root",
-            shown.escape_debug()
-        ))
-    })
+    Given::new(roots.certificates)
+        .ok_or_else(|| Fault::new(format!("no certificate in {} can be a root", shown(path))))
 }
 
 /// As every TLS library does, so that Wireshark can read along.
@@ -243,20 +244,20 @@ pub enum Source {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// The file whose first line is the passphrase of the keys that have one.
-        passphrase: Option<PathBuf>,
+        /// Where the passphrases of the keys come from that have one.
+        passphrases: Passphrases,
         /// For names that are nobody's; without it the first of the directory.
         otherwise: Option<KeyFiles>,
     },
-    /// From netkit's local authority; without a store from nobody. Issued once, so that a pin that was told stays good.
-    Local(Option<Store>, Arc<OnceLock<Local>>),
+    /// From netkit's local authority. The key stays while this does, so that a pin that was told stays good.
+    Local(Arc<Own>),
 }
 
 impl Source {
     /// From netkit's local authority, the user's.
     #[must_use]
     pub fn local() -> Self {
-        Source::Local(Store::of_user(), Arc::default())
+        Source::Local(Arc::new(Own::new(Store::of_user())))
     }
 }
 
@@ -317,30 +318,92 @@ impl ServerConfig {
     }
 }
 
+impl KeyFiles {
+    /// The files that every reading reads; what a pipe said of passphrases is known.
+    fn read_again(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.key.clone(), self.certificate.clone()];
+        all.extend(self.extra.clone());
+        all
+    }
+}
+
+impl ClientSettings {
+    /// The files and directories that are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut all = self.read_again();
+        let passphrases = self.identity.as_ref().map(|files| &files.passphrases);
+        all.extend(passphrases.and_then(Passphrases::file).map(Path::to_owned));
+        all
+    }
+
+    /// The same without the passphrases'.
+    pub(super) fn read_again(&self) -> Vec<PathBuf> {
+        let mut all = self.identity.as_ref().map_or_else(Vec::new, KeyFiles::read_again);
+        if let Trust::Roots(path) = &self.trust {
+            all.push(path.clone());
+        }
+        all
+    }
+
+    /// The start is over: nobody is asked for a passphrase any more.
+    pub(super) fn hush(&self) {
+        if let Some(files) = &self.identity {
+            files.passphrases.hush();
+        }
+    }
+}
+
 impl ServerSettings {
     /// The files and directories that are read.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        let mut all: Vec<PathBuf> = Vec::new();
-        let files = match &self.source {
-            Source::Files(files) => Some(files),
-            Source::Directory {
-                path,
-                passphrase,
-                otherwise,
-            } => {
-                all.push(path.clone());
-                all.extend(passphrase.clone());
-                otherwise.as_ref()
+        let mut all = self.read_again();
+        all.extend(
+            self.passphrases()
+                .filter_map(Passphrases::file)
+                .map(Path::to_owned),
+        );
+        all
+    }
+
+    /// The same without the passphrases'.
+    pub(super) fn read_again(&self) -> Vec<PathBuf> {
+        let mut all = match &self.source {
+            Source::Files(files) => files.read_again(),
+            Source::Directory { path, otherwise, .. } => {
+                let mut all = vec![path.clone()];
+                all.extend(otherwise.iter().flat_map(KeyFiles::read_again));
+                all
             }
-            Source::Local(..) => None,
+            Source::Local(own) => own.file().into_iter().collect(),
         };
-        if let Some(files) = files {
-            all.extend([files.key.clone(), files.certificate.clone()]);
-            all.extend(files.extra.clone());
-            all.extend(files.passphrase.clone());
-        }
         all.extend(self.client_auth.as_ref().map(|auth| auth.authority.clone()));
         all
+    }
+
+    /// Netkit's own certificate, where it is that which is served.
+    pub(super) fn own(&self) -> Option<&Own> {
+        match &self.source {
+            Source::Local(own) => Some(own),
+            Source::Files(_) | Source::Directory { .. } => None,
+        }
+    }
+
+    fn passphrases(&self) -> impl Iterator<Item = &Passphrases> {
+        let (several, files) = match &self.source {
+            Source::Files(files) => (None, Some(files)),
+            Source::Directory {
+                passphrases,
+                otherwise,
+                ..
+            } => (Some(passphrases), otherwise.as_ref()),
+            Source::Local(..) => (None, None),
+        };
+        several.into_iter().chain(files.map(|files| &files.passphrases))
+    }
+
+    /// The start is over: nobody is asked for a passphrase any more.
+    pub(super) fn hush(&self) {
+        self.passphrases().for_each(Passphrases::hush);
     }
 
     /// Reads the files.
@@ -349,13 +412,13 @@ impl ServerSettings {
     /// A file is missing or no good.
     pub fn read(&self) -> Result<ServerConfig, Fault> {
         let (otherwise, several, alone) = match &self.source {
-            Source::Files(files) => (files.read()?, Vec::new(), None),
+            Source::Files(files) => (files.read_alone()?, Vec::new(), None),
             Source::Directory {
                 path,
-                passphrase,
+                passphrases,
                 otherwise,
             } => {
-                let mut several = files::identities(path, passphrase.as_deref())?
+                let mut several = files::identities(path, passphrases)?
                     .iter()
                     .map(certified)
                     .collect::<Result<Vec<_>, _>>()?;
@@ -363,16 +426,11 @@ impl ServerSettings {
                     Some(files) => files.read()?,
                     None => several.remove(0),
                 };
+                passphrases.say_if_unused(format_args!("no key in {}", shown(path)))?;
                 (otherwise, several, None)
             }
-            Source::Local(store, issued) => {
-                let local = match issued.get() {
-                    Some(local) => local,
-                    None => {
-                        let local = local::identity(store.as_ref())?;
-                        issued.get_or_init(|| local)
-                    }
-                };
+            Source::Local(own) => {
+                let local = own.current()?;
                 (certified(&local.identity)?, Vec::new(), local.alone.clone())
             }
         };

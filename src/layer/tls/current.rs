@@ -1,16 +1,19 @@
-//! What new connections are served with: replaced when the files behind it change, if what is in them is good.
+//! What new connections are opened or served with: replaced when the files behind it change, if what is in them is good.
 //! Absent: signals, and telling anybody.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::config::{ServerConfig, ServerSettings};
+use tracing::{info, warn};
+
+use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings};
+use super::watched::{Watched, readable_again};
 use crate::cert::Fault;
+use crate::cert::own::Own;
+use crate::error::Result;
 
-/// Files are looked at when a client comes, and no more often than this.
+/// A server looks at its files when a client comes, and no more often than this.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A server's configuration and the files that it was read from.
@@ -18,17 +21,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 pub struct Current {
     settings: ServerSettings,
     config: RwLock<Arc<ServerConfig>>,
-    looked: Mutex<Looked>,
+    watched: Watched,
 }
-
-#[derive(Debug)]
-struct Looked {
-    at: Instant,
-    stamps: Vec<Stamp>,
-}
-
-/// What tells one version of a file from another: its number, its length, and when it was changed.
-type Stamp = (PathBuf, Option<(u64, u64, i64, i64)>);
 
 impl Current {
     /// Reads the files.
@@ -36,14 +30,14 @@ impl Current {
     /// # Errors
     /// A file is missing or no good.
     pub fn new(settings: ServerSettings) -> Result<Self, Fault> {
-        // Before they are read: a change meanwhile is seen as one.
-        let stamps = stamps(&settings);
+        let watched = Watched::new(BETWEEN_LOOKS);
+        watched.look(&settings.files());
         let config = settings.read()?;
-        let at = Instant::now();
+        settings.hush();
         Ok(Current {
             settings,
             config: RwLock::new(Arc::new(config)),
-            looked: Mutex::new(Looked { at, stamps }),
+            watched,
         })
     }
 
@@ -53,81 +47,133 @@ impl Current {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again. Whether there are any; without, there is nothing to read.
+    /// Reads the files again. Whether there are any of the user's; without, there is little to read.
     ///
     /// # Errors
     /// A file is missing or no good; what was in use stays in use.
     pub fn reload(&self) -> Result<bool, Fault> {
-        let stamps = stamps(&self.settings);
-        if stamps.is_empty() {
-            return Ok(false);
+        let files = self.settings.files();
+        self.watched.look(&files);
+        let renewed = self.renew()?;
+        let given = match self.settings.own() {
+            Some(_) => self.settings.client_auth.is_some(),
+            None => !files.is_empty(),
+        };
+        if given || renewed {
+            self.replace()?;
         }
-        self.note(stamps);
-        self.replace().map(|()| true)
+        Ok(given)
     }
 
     /// Whether it is time to look at the files again. It opens nothing.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        !looked.stamps.is_empty() && looked.at.elapsed() >= BETWEEN_LOOKS
+        self.watched.is_due(&self.settings.files()) || self.settings.own().is_some_and(Own::is_due)
     }
 
-    /// The same where the files have changed since they were last looked at; `None` where they have not. It may block.
+    /// The same where the files have changed since they were last looked at, or netkit's own certificate is about to
+    /// end; `None` where nothing is new. It may block.
     #[must_use]
     pub fn refresh(&self) -> Option<Result<(), Fault>> {
-        {
-            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            if looked.stamps.is_empty() || looked.at.elapsed() < BETWEEN_LOOKS {
-                return None;
-            }
-            looked.at = Instant::now();
+        let changed = self.watched.glance(&self.settings.files());
+        let due = self.settings.own().is_some_and(Own::is_due);
+        if !changed && !due {
+            return None;
         }
-        let stamps = stamps(&self.settings);
-        // A version that is no good is complained of once.
-        self.note(stamps).then(|| self.replace())
+        match self.renew() {
+            Ok(false) if self.settings.own().is_some() && self.settings.client_auth.is_none() => None,
+            Ok(_) => Some(self.replace()),
+            Err(fault) => Some(Err(fault)),
+        }
     }
 
-    /// Whether these are other stamps than those known.
-    fn note(&self, stamps: Vec<Stamp>) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = looked.stamps != stamps;
-        looked.stamps = stamps;
-        changed
+    fn renew(&self) -> Result<bool, Fault> {
+        self.settings.own().map_or(Ok(false), Own::renew)
     }
 
     fn replace(&self) -> Result<(), Fault> {
+        readable_again(&self.settings.read_again())?;
         let config = Arc::new(self.settings.read()?);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 }
 
-fn stamps(settings: &ServerSettings) -> Vec<Stamp> {
-    let mut stamps = Vec::new();
-    for path in settings.files() {
-        stamps.push((path.clone(), stamp(&path)));
-        // A directory does not change with the files in it.
-        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-            stamps.push((entry.path(), stamp(&entry.path())));
-        }
-    }
-    stamps.sort();
-    stamps
+/// A client's configuration: read by its first connection, kept so that later ones can resume its session, and read
+/// again by a later one that finds its files changed.
+#[derive(Debug)]
+pub struct CurrentClient {
+    settings: ClientSettings,
+    config: Mutex<Option<Arc<ClientConfig>>>,
+    watched: Watched,
 }
 
-fn stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
-    let metadata = fs::metadata(path).ok()?;
-    let changed = (metadata.mtime(), metadata.mtime_nsec());
-    Some((metadata.ino(), metadata.len(), changed.0, changed.1))
+impl CurrentClient {
+    /// Reads nothing yet.
+    #[must_use]
+    pub fn new(settings: ClientSettings) -> Self {
+        CurrentClient {
+            settings,
+            config: Mutex::new(None),
+            watched: Watched::new(Duration::ZERO),
+        }
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn settings(&self) -> &ClientSettings {
+        &self.settings
+    }
+
+    /// What a new connection is opened with, where it was read and there is no file that could have changed.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Arc<ClientConfig>> {
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        config.clone().filter(|_| self.settings.files().is_empty())
+    }
+
+    /// What a new connection is opened with. It may block.
+    ///
+    /// # Errors
+    /// Status 2, the first time alone: a file is missing or no good. Later what was in use stays in use.
+    pub fn get(&self) -> Result<Arc<ClientConfig>> {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = self.watched.glance(&self.settings.files());
+        if let Some(known) = &*config {
+            if changed {
+                match self.read_again() {
+                    Ok(new) => {
+                        info!("our certificate, or whom we trust, has changed");
+                        *config = Some(Arc::clone(&new));
+                        return Ok(new);
+                    }
+                    Err(error) => warn!("kept the certificates that were read before: {error}"),
+                }
+            }
+            return Ok(Arc::clone(known));
+        }
+        let new = Arc::new(self.settings.read()?);
+        self.settings.hush();
+        *config = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    fn read_again(&self) -> Result<Arc<ClientConfig>> {
+        let files: Vec<PathBuf> = self.settings.read_again();
+        readable_again(&files).map_err(|fault| fault.at(crate::error::Status::Usage))?;
+        self.settings.read().map(Arc::new)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::cert::issue::{Leaf, Validity, self_signed};
-    use crate::cert::{Name, files};
-    use crate::layer::tls::config::{KeyFiles, Source, Version, Versions};
+    use crate::cert::local::Store;
+    use crate::cert::{Name, Passphrases, files};
+    use crate::layer::tls::config::{KeyFiles, ServerName, Source, Trust, Version, Versions};
 
     #[test]
     fn changed_files_are_read_and_broken_ones_complained_of_once() {
@@ -145,7 +191,7 @@ mod tests {
                 key: path.clone(),
                 certificate: path.clone(),
                 extra: None,
-                passphrase: None,
+                passphrases: Passphrases::new(None, "passphraseFile=FILE"),
             }),
             client_auth: None,
             alpn: Vec::new(),
@@ -155,7 +201,7 @@ mod tests {
             },
         })
         .unwrap();
-        let later = || current.looked.lock().unwrap().at -= BETWEEN_LOOKS;
+        let later = || current.watched.a_moment_later();
         let first = current.get().pin();
         write();
         // Not yet: it was looked at a moment ago.
@@ -174,5 +220,76 @@ mod tests {
         assert_eq!(current.get().pin(), second);
         current.reload().unwrap_err();
         assert_eq!(current.get().pin(), second);
+    }
+
+    #[test]
+    fn a_client_reads_changed_files_for_its_next_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("both.pem");
+        let write = |name: &str| {
+            let leaf = Leaf::server([name.parse().unwrap()], Validity::days(1));
+            let identity = self_signed(&leaf).unwrap();
+            let text = files::key_pem(&identity.key) + &files::certificates_pem(&identity.chain);
+            fs::write(&path, text).unwrap();
+        };
+        write("a.example");
+        let client = CurrentClient::new(ClientSettings {
+            server_name: ServerName::try_from("localhost").unwrap(),
+            trust: Trust::Anybody,
+            identity: Some(KeyFiles {
+                key: path.clone(),
+                certificate: path.clone(),
+                extra: None,
+                passphrases: Passphrases::new(None, "passphraseFile=FILE"),
+            }),
+            alpn: Vec::new(),
+            versions: Versions {
+                min: Version::Tls12,
+                max: Version::Tls13,
+            },
+        });
+        let first = client.get().unwrap();
+        assert!(Arc::ptr_eq(&first, &client.get().unwrap()), "sessions are kept");
+        write("another.example");
+        let second = client.get().unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        fs::write(&path, "").unwrap();
+        // What is no good replaces nothing.
+        assert!(Arc::ptr_eq(&second, &client.get().unwrap()));
+        write("c.example");
+        assert!(!Arc::ptr_eq(&second, &client.get().unwrap()));
+    }
+
+    #[test]
+    fn netkits_own_certificate_is_renewed_while_it_is_served() {
+        let home = tempfile::tempdir().unwrap();
+        let own = Own::aged(Some(Store::at(home.path())));
+        let current = Current::new(ServerSettings {
+            source: Source::Local(Arc::new(own)),
+            client_auth: None,
+            alpn: Vec::new(),
+            versions: Versions {
+                min: Version::Tls12,
+                max: Version::Tls13,
+            },
+        })
+        .unwrap();
+        let first = current.get();
+        current.refresh().unwrap().unwrap();
+        let second = current.get();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert_eq!(first.pin(), second.pin());
+        // Nothing is left to be done.
+        assert!(current.refresh().is_none());
+        current.watched.a_moment_later();
+        assert!(current.refresh().is_none());
+        assert!(!current.reload().unwrap());
+        assert!(Arc::ptr_eq(&second, &current.get()));
+        // A new authority: the clients of this machine trust nobody else.
+        std::fs::remove_dir_all(home.path().join("authority")).unwrap();
+        current.watched.a_moment_later();
+        current.refresh().unwrap().unwrap();
+        assert_eq!(first.pin(), current.get().pin());
+        assert!(Store::at(home.path()).certificate().unwrap().is_some());
     }
 }

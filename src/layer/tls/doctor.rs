@@ -10,7 +10,8 @@ use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
 use super::config::{ClientSettings, Trust};
-use super::trust;
+use super::platform;
+use super::trust::believed;
 use crate::cert::chain::{self, Finding, Kind};
 use crate::cert::local::Store;
 use crate::cert::{CertificateDer, Name, Pin, files};
@@ -76,13 +77,13 @@ impl ClientSettings {
                     let why = format!("its key is not the pinned one, but {found_pin}");
                     found.push(Finding::new(Kind::OtherKey, 0, why));
                 }
-                trust::platform_certificates()
+                platform::certificates()
             }
-            Trust::Platform | Trust::Anybody => trust::platform_certificates(),
+            Trust::Platform | Trust::Anybody => platform::certificates(),
         };
         let ours = match &self.trust {
             Trust::Platform if name.as_ref().is_some_and(Name::is_loopback) => {
-                Store::of_user().and_then(|store| store.certificate())
+                Store::of_user().and_then(|store| believed(&store))
             }
             _ => None,
         };

@@ -5,7 +5,9 @@ mod by_name;
 pub mod config;
 pub mod current;
 pub mod doctor;
+mod platform;
 mod trust;
+mod watched;
 mod wire;
 mod words;
 

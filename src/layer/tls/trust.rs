@@ -2,7 +2,7 @@
 //! Absent: words for what is wrong.
 
 use std::cell::Cell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -14,8 +14,11 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
 
+use tracing::warn;
+
 use super::config::provider;
 use super::doctor::Seen;
+use super::platform::{self, platform};
 use crate::cert::chain::{self, Finding};
 use crate::cert::local::Store;
 use crate::cert::{Name, Pin, inspect};
@@ -72,17 +75,6 @@ fn store(certificates: &[CertificateDer<'static>]) -> RootCertStore {
     store
 }
 
-/// The same as certificates.
-pub(super) fn platform_certificates() -> Vec<CertificateDer<'static>> {
-    rustls_native_certs::load_native_certs().certs
-}
-
-/// The platform's roots, read once and only when somebody has to be verified by them.
-fn platform() -> &'static RootCertStore {
-    static PLATFORM: OnceLock<RootCertStore> = OnceLock::new();
-    PLATFORM.get_or_init(|| store(&rustls_native_certs::load_native_certs().certs))
-}
-
 /// What is known of somebody who was refused.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
@@ -91,8 +83,8 @@ pub(super) struct Refused {
     pub(super) names: Vec<Name>,
     /// What speaks against it, each with whose certificate it is and who issued that.
     pub(super) faults: Vec<(Finding, String, String)>,
-    /// The platform was asked, and has no roots at all.
-    pub(super) no_roots: bool,
+    /// Why the platform, which was asked, has no roots at all.
+    pub(super) no_roots: Option<&'static str>,
 }
 
 thread_local! {
@@ -143,7 +135,7 @@ impl Verifier {
             Believe::Roots(given) => by(&given.store),
             Believe::Platform(local) => {
                 if is_of_this_machine(name)
-                    && let Some(authority) = local.as_ref().and_then(Store::certificate)
+                    && let Some(authority) = local.as_ref().and_then(believed)
                 {
                     match by(&store(&[authority])) {
                         // Somebody else vouches: perhaps one that the platform knows.
@@ -151,7 +143,7 @@ impl Verifier {
                         judged => return judged,
                     }
                 }
-                by(platform())
+                by(&platform().roots)
             }
         }
     }
@@ -168,8 +160,8 @@ impl Verifier {
             Believe::Roots(given) => given.certificates.clone(),
             Believe::Platform(local) => {
                 let ours = local.as_ref().filter(|_| is_of_this_machine(name));
-                let ours = ours.and_then(Store::certificate);
-                platform_certificates().into_iter().chain(ours).collect()
+                let ours = ours.and_then(believed);
+                platform::certificates().into_iter().chain(ours).collect()
             }
             Believe::Pins(_) | Believe::Anybody | Believe::Looking(_) => return Vec::new(),
         };
@@ -214,6 +206,14 @@ fn weak(leaf: &CertificateDer<'_>) {
     })));
 }
 
+/// The certificate of the local authority, if it is safe to believe.
+pub(super) fn believed(store: &Store) -> Option<CertificateDer<'static>> {
+    store.certificate().unwrap_or_else(|fault| {
+        warn!("passed over for trust: {}", fault.in_full());
+        None
+    })
+}
+
 /// The local authority is asked about nothing else, whatever it may have vouched for.
 fn is_of_this_machine(name: &ServerName<'_>) -> bool {
     name.to_str().parse::<Name>().is_ok_and(|name| name.is_loopback())
@@ -247,7 +247,10 @@ impl ServerCertVerifier for Verifier {
                     pin: Pin::of(leaf),
                     names: inspect::names(leaf),
                     faults: self.faults(leaf, between, name, now),
-                    no_roots: matches!(self.believe, Believe::Platform(_)) && platform().is_empty(),
+                    no_roots: match self.believe {
+                        Believe::Platform(_) => platform().none.as_deref(),
+                        _ => None,
+                    },
                 })));
                 Err(error)
             }

@@ -234,10 +234,7 @@ fn fault_in_chain(name: &str, refused: &Refused, by_key: &str) -> Option<Error> 
         .iter()
         .find(|(fault, ..)| fault.kind.is_about_trust());
     let (fault, subject, issuer) = first.or(refused.faults.first())?;
-    let no_roots = match refused.no_roots {
-        true => "; this system has no root certificates at all",
-        false => "",
-    };
+    let no_roots = refused.no_roots.map(|why| format!("; {why}")).unwrap_or_default();
     let whose = match fault.place {
         0 => format!("the certificate of `{name}`"),
         place => format!("certificate {} in the chain of `{name}`, `{subject}`,", place + 1),

@@ -73,7 +73,10 @@ impl Binder for SecureServer {
         // Before the address is taken: what cannot be served is not bound.
         let current = Current::new(self.settings.clone()).map_err(|fault| fault.at(Status::Bind))?;
         if let Some(fault) = current.get().alone() {
-            info!("netkit's own certificate is known by its pin alone: {fault}");
+            info!(
+                "netkit's own certificate is known by its pin alone: {}",
+                fault.in_full()
+            );
         }
         let (socket, address) = self.socket()?;
         Ok(Box::new(SecureBound {
