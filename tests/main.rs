@@ -25,4 +25,6 @@ mod serve;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_words;
 mod vectors;
