@@ -14,8 +14,32 @@ use netkit::cert::output::{self, File};
 use netkit::cert::{CertificateDer, Fault, Identity, KeyType, Name, PrivateKeyDer, files};
 use netkit::error::{Error, Result, Status};
 
+const SELF_SIGNED_EXAMPLES: &str = "\
+Examples:
+  netkit cert self-signed
+  netkit serve echo tls:1234:key.pem:cert.pem --once &
+  echo hello | netkit connect tls:localhost:1234:trustRoots=cert.pem
+  netkit cert self-signed example.com '*.example.com' 192.0.2.1 --key-type ed25519 --out web
+  netkit cert self-signed --not-before 2020-01-01 --not-after 2021-01-01 --out expired";
+
+const CA_EXAMPLES: &str = "\
+Examples:
+  netkit cert ca --out ca
+  netkit cert issue --ca ca --out server localhost
+  netkit cert ca --name 'our authority' --permit example.com --permit 192.0.2.1 --out limited";
+
+const ISSUE_EXAMPLES: &str = "\
+Examples:
+  netkit cert ca --out ca
+  netkit cert issue --ca ca --out server localhost 127.0.0.1
+  netkit cert issue --ca ca --out client --client --combined me@example.com
+  netkit serve echo tls:1234:server/key.pem:server/cert.pem:clientCA=ca/cert.pem --once &
+  us=trustRoots=ca/cert.pem:certificate=client/combined.pem
+  echo hello | netkit connect tls:localhost:1234:$us";
+
 /// Make a certificate that vouches for itself, and its key
 #[derive(Debug, Args)]
+#[command(after_long_help = SELF_SIGNED_EXAMPLES)]
 pub(crate) struct SelfSigned {
     /// What it is good for: DNS names, wildcards, IP addresses, mail addresses, URIs [default: localhost 127.0.0.1 ::1]
     #[arg(value_name = "NAME")]
@@ -33,6 +57,7 @@ pub(crate) struct SelfSigned {
 
 /// Make an authority, which can issue certificates
 #[derive(Debug, Args)]
+#[command(after_long_help = CA_EXAMPLES)]
 pub(crate) struct Ca {
     /// What it is called
     #[arg(long, value_name = "NAME", default_value = "netkit authority")]
@@ -50,6 +75,7 @@ pub(crate) struct Ca {
 
 /// Issue a certificate of an authority
 #[derive(Debug, Args)]
+#[command(after_long_help = ISSUE_EXAMPLES)]
 pub(crate) struct Issue {
     /// The directory of the authority, with its cert.pem and key.pem
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
