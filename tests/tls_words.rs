@@ -711,3 +711,48 @@ fn a_file_is_shown_with_all_that_is_in_it() {
         .status(2)
         .mentions("there is no TLS in a tcp endpoint, and so no certificate");
 }
+
+#[test]
+fn a_time_is_given_by_either_end() {
+    let place = Place::new();
+    let made = |args: &[&str]| -> (String, String) {
+        let out = ["cert", "self-signed", "--force", "--out", "DIR/"];
+        place.netkit(&[&out[..], args].concat()).run().status(0);
+        let shown = place
+            .netkit(&["cert", "show", "--json", "DIR/cert.pem"])
+            .run()
+            .text();
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let day = |name: &str| shown["certificates"][0][name].as_str().unwrap()[..10].to_owned();
+        (day("not_before"), day("not_after"))
+    };
+    for (args, from, to) in [
+        (&["--not-before", "2090-01-01"][..], "2090-01-01", "2091-01-01"),
+        (
+            &["--not-before", "2090-01-01", "--days", "2"],
+            "2090-01-01",
+            "2090-01-03",
+        ),
+        (&["--not-after", "2021-01-01"], "2020-01-02", "2021-01-01"),
+        (
+            &["--not-before", "2020-01-01", "--not-after", "2021-01-01"],
+            "2020-01-01",
+            "2021-01-01",
+        ),
+    ] {
+        assert_eq!(made(args), (from.to_owned(), to.to_owned()), "{args:?}");
+    }
+    let backwards = [
+        "cert",
+        "self-signed",
+        "--not-before",
+        "2091-01-01",
+        "--not-after",
+        "2090-01-01",
+    ];
+    place
+        .netkit(&backwards)
+        .run()
+        .status(2)
+        .mentions("it would end before it begins");
+}

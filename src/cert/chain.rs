@@ -6,122 +6,8 @@ use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::X509Certificate;
 
 use super::constraints::forbidden;
+pub use super::finding::{Finding, Kind};
 use super::{CertificateDer, Name, inspect};
-
-/// What kind of thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The time for it is over.
-    Expired,
-    /// The time for it has not come.
-    NotYetValid,
-    /// It is for other names.
-    WrongName,
-    /// It is not for servers.
-    WrongPurpose,
-    /// It is for vouching, and a server shows it as its own.
-    AuthorityAsServer,
-    /// It vouches for another one, and may not.
-    NotAuthority,
-    /// There are more authorities below it than it allows.
-    TooDeep,
-    /// It may not vouch for a name of the server.
-    NameForbidden,
-    /// How it was signed can be forged, or is not known here.
-    WeakSignature,
-    /// Its key can be broken, or is not known here.
-    WeakKey,
-    /// Its signature is not by the key of the issuer that it names.
-    BadSignature,
-    /// It is no certificate at all.
-    Damaged,
-    /// Its issuer is neither sent nor trusted.
-    IssuerMissing,
-    /// It vouches for itself, and is not trusted.
-    SelfSigned,
-    /// It ends the chain, and is not trusted.
-    RootUntrusted,
-    /// Its key is not the pinned one.
-    OtherKey,
-    /// A remark: it stands in another place than where it is looked for.
-    OutOfOrder,
-    /// A remark: nothing needs it.
-    Surplus,
-    /// A remark: it vouches for another one, and its key usage does not say that it may.
-    UsageMissing,
-}
-
-impl Kind {
-    /// The name by which programs know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Expired => "expired",
-            Kind::NotYetValid => "not-yet-valid",
-            Kind::WrongName => "wrong-name",
-            Kind::WrongPurpose => "wrong-purpose",
-            Kind::AuthorityAsServer => "authority-as-server",
-            Kind::NotAuthority => "not-authority",
-            Kind::TooDeep => "too-deep",
-            Kind::NameForbidden => "name-forbidden",
-            Kind::WeakSignature => "weak-signature",
-            Kind::WeakKey => "weak-key",
-            Kind::BadSignature => "bad-signature",
-            Kind::Damaged => "damaged",
-            Kind::IssuerMissing => "issuer-missing",
-            Kind::SelfSigned => "self-signed",
-            Kind::RootUntrusted => "root-untrusted",
-            Kind::OtherKey => "other-key",
-            Kind::OutOfOrder => "out-of-order",
-            Kind::Surplus => "surplus",
-            Kind::UsageMissing => "usage-missing",
-        }
-    }
-
-    /// Whether it is no reason to refuse anybody, and worth knowing all the same.
-    #[must_use]
-    pub const fn is_remark(self) -> bool {
-        matches!(self, Kind::OutOfOrder | Kind::Surplus | Kind::UsageMissing)
-    }
-
-    /// Whether it is a fault of a server whose key is all that is asked for.
-    #[must_use]
-    pub const fn is_about_the_pin(self) -> bool {
-        matches!(self, Kind::OtherKey | Kind::Damaged | Kind::WeakKey)
-    }
-
-    /// Whether trusting another certificate would be enough to mend it.
-    #[must_use]
-    pub const fn is_about_trust(self) -> bool {
-        matches!(self, Kind::IssuerMissing | Kind::SelfSigned | Kind::RootUntrusted)
-    }
-}
-
-/// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What kind of thing it is.
-    pub kind: Kind,
-    /// The place of the certificate in the chain, the leaf's being 0.
-    pub place: usize,
-    /// What is wrong with that certificate, as what is said of it.
-    pub why: String,
-    /// Who could mend it, and how; where there is more to say than whom to trust.
-    pub help: Option<String>,
-}
-
-impl Finding {
-    /// A finding without help.
-    #[must_use]
-    pub fn new(kind: Kind, place: usize, why: impl Into<String>) -> Self {
-        Finding {
-            kind,
-            place,
-            why: why.into(),
-            help: None,
-        }
-    }
-}
 
 /// Looks at a chain, the leaf first, as a server sent it. `now` is in seconds since 1970; without a name none is
 /// compared.
@@ -457,4 +343,101 @@ fn issuer_url<'a>(certificate: &'a Certificate<'_>) -> Option<&'a str> {
             _ => None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::KeyType;
+    use crate::cert::issue::{Authority, Leaf, Permit, Validity};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn days(from: i64, to: i64) -> Validity {
+        let now = time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+        Validity {
+            not_before: now + time::Duration::days(from),
+            not_after: now + time::Duration::days(to),
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_found_at_once() {
+        let authority = |name: &str, permits: &[Permit]| {
+            Authority::new(name, permits, KeyType::EcdsaP256, days(-9, 9)).unwrap()
+        };
+        let ours = authority("ours", &[]);
+        let namesake = authority("ours", &[]);
+        let narrow = authority("narrow", &[Permit::Dns("b.example".into())]);
+        let root = |authority: &Authority| authority.identity().chain[0].clone();
+        let issue = |authority: &Authority, validity| {
+            let leaf = Leaf::server(["a.example".parse().unwrap()], validity);
+            authority.issue(&leaf).unwrap().chain[0].clone()
+        };
+        let (good, old) = (issue(&ours, days(-1, 1)), issue(&ours, days(-2, -1)));
+        let client = Leaf {
+            client: true,
+            ..Leaf::server(["a.example".parse().unwrap()], days(-1, 1))
+        };
+        let client = ours.issue(&client).unwrap().chain[0].clone();
+        for (chain, roots, name, expected) in [
+            (vec![good.clone()], vec![root(&ours)], "a.example", &[][..]),
+            (
+                vec![good.clone()],
+                vec![root(&ours)],
+                "b.example",
+                &[Kind::WrongName],
+            ),
+            (vec![good.clone()], vec![good.clone()], "a.example", &[]),
+            (vec![good.clone()], vec![], "a.example", &[Kind::IssuerMissing]),
+            (
+                vec![good.clone()],
+                vec![root(&namesake)],
+                "a.example",
+                &[Kind::BadSignature],
+            ),
+            (
+                vec![good.clone(), root(&ours)],
+                vec![],
+                "a.example",
+                &[Kind::RootUntrusted],
+            ),
+            (
+                vec![good.clone(), root(&ours)],
+                vec![root(&ours)],
+                "a.example",
+                &[Kind::Surplus],
+            ),
+            (
+                vec![old],
+                vec![],
+                "b.example",
+                &[Kind::Expired, Kind::WrongName, Kind::IssuerMissing],
+            ),
+            (
+                vec![client],
+                vec![root(&ours)],
+                "a.example",
+                &[Kind::WrongPurpose],
+            ),
+            (
+                vec![issue(&narrow, days(1, 2))],
+                vec![root(&narrow)],
+                "a.example",
+                &[Kind::NotYetValid, Kind::NameForbidden],
+            ),
+            (
+                vec![root(&ours)],
+                vec![],
+                "a.example",
+                &[Kind::WrongName, Kind::AuthorityAsServer, Kind::SelfSigned],
+            ),
+            (vec![vec![1, 2, 3].into()], vec![], "a.example", &[Kind::Damaged]),
+            (vec![], vec![], "a.example", &[]),
+        ] {
+            let found = examine(&chain, &roots, Some(&name.parse().unwrap()), NOW);
+            let kinds: Vec<_> = found.iter().map(|finding| finding.kind).collect();
+            assert_eq!(kinds, expected, "{found:?}");
+        }
+    }
 }

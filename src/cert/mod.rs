@@ -12,6 +12,7 @@ pub mod output;
 mod base64;
 mod constraints;
 mod encrypted;
+mod finding;
 mod name;
 mod pem;
 mod pin;

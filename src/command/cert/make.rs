@@ -116,22 +116,39 @@ fn key_type(name: &str) -> KeyType {
 
 #[derive(Debug, Args)]
 struct Period {
-    /// Valid for so many days from now [default: 365; an authority: 3650]
+    /// Valid for so many days from now, or from --not-before where that is later [default: 365; an authority: 3650]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     days: Option<u32>,
     /// Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     not_before: Option<OffsetDateTime>,
-    /// Valid until this moment
+    /// Valid until this moment, which may be over already: for tests
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "days")]
     not_after: Option<OffsetDateTime>,
 }
 
 impl Period {
     fn validity(&self, usual: u32) -> Result<Validity> {
-        let mut validity = Validity::days(self.days.unwrap_or(usual));
-        validity.not_before = self.not_before.unwrap_or(validity.not_before);
-        validity.not_after = self.not_after.unwrap_or(validity.not_after);
+        let days = self.days.unwrap_or(usual);
+        let mut validity = Validity::days(days);
+        let length = time::Duration::days(days.into());
+        let out_of_range = || {
+            Error::new(Status::Usage, "its time would end beyond all dates")
+                .on("could not make a certificate")
+        };
+        if let Some(start) = self.not_before {
+            if start > validity.not_before {
+                validity.not_after = start.checked_add(length).ok_or_else(out_of_range)?;
+            }
+            validity.not_before = start;
+        }
+        if let Some(end) = self.not_after {
+            // What ended before now began as long before that as it would have lasted.
+            if self.not_before.is_none() && end <= validity.not_before {
+                validity.not_before = end.checked_sub(length).ok_or_else(out_of_range)?;
+            }
+            validity.not_after = end;
+        }
         if validity.not_after <= validity.not_before {
             let why = "it would end before it begins";
             return Err(Error::new(Status::Usage, why).on("could not make a certificate"));

@@ -105,7 +105,7 @@ fn with(endpoint: &str, fields: &[(&str, &str)]) -> Option<String> {
     spec.fields.retain(|field| {
         let name = field.name.as_ref().map(|name| name.text.as_str());
         name.is_none_or(|name| {
-            !fields.iter().any(|(other, _)| *other == name) && !(trust && TRUST.contains(&name))
+            !(fields.iter().any(|(other, _)| *other == name) || trust && TRUST.contains(&name))
         })
     });
     let text = fields
