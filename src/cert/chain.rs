@@ -1,6 +1,8 @@
 //! A chain of certificates beside those that are trusted: all that is wrong with it, each with the certificate it is
 //! wrong with. Absent: whether anybody is let in; TLS decides that, and here is said why.
 
+use std::cell::Cell;
+
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::X509Certificate;
@@ -31,6 +33,7 @@ pub fn examine(
             roots: roots.iter().filter_map(|der| inspect::parse(der)).collect(),
             now,
             path: vec![0],
+            checks: Cell::new(CHECKS_MAX),
             found,
         };
         walk.leaf(leaf, name);
@@ -43,6 +46,9 @@ pub fn examine(
     found
 }
 
+/// More signatures than any honest chain needs: a server could send hundreds of namesakes.
+const CHECKS_MAX: u32 = 100;
+
 type Certificate<'a> = X509Certificate<'a>;
 
 /// The way from the leaf to somebody who is trusted.
@@ -52,6 +58,8 @@ struct Walk<'a> {
     now: i64,
     /// The places that were passed.
     path: Vec<usize>,
+    /// How many signatures may still be computed.
+    checks: Cell<u32>,
     found: Vec<Finding>,
 }
 
@@ -124,6 +132,20 @@ impl<'a> Walk<'a> {
             .any(|root| root.as_raw() == certificate.as_raw())
     }
 
+    /// Whether `issuer` issued `certificate`, as far as can be told: what cannot be computed here is not held against
+    /// it, as the strength of the key or of the signature is found wanting anyway.
+    fn issued(&self, issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
+        use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
+        if !named(issuer, certificate) || self.checks.get() == 0 {
+            return false;
+        }
+        self.checks.set(self.checks.get() - 1);
+        match certificate.verify_signature(Some(issuer.public_key())) {
+            Ok(()) | Err(SignatureUnsupportedAlgorithm) => true,
+            Err(_) => inspect::weak_key(issuer).is_some(),
+        }
+    }
+
     /// From certificate to issuer. Each step takes another certificate of the chain, so that there is an end.
     fn up(&mut self, leaf: &Certificate<'a>) {
         let chain = self.chain;
@@ -135,7 +157,7 @@ impl<'a> Walk<'a> {
             if let Some(root) = self
                 .roots
                 .iter()
-                .find(|root| issued(root, current) && root.is_ca())
+                .find(|root| self.issued(root, current) && root.is_ca())
             {
                 let names = names_beyond(root, leaf);
                 let root = inspect::line(root.subject());
@@ -153,7 +175,7 @@ impl<'a> Walk<'a> {
             let mut by_name = None;
             let next = candidates
                 .inspect(|(place, _)| by_name = by_name.or(Some(*place)))
-                .find(|(_, issuer)| issued(issuer, current));
+                .find(|(_, issuer)| self.issued(issuer, current));
             let Some((next, issuer)) = next else {
                 self.end(place, current, by_name);
                 return;
@@ -168,7 +190,7 @@ impl<'a> Walk<'a> {
     fn end(&mut self, place: usize, last: &Certificate<'a>, by_name: Option<usize>) {
         let issuer = inspect::line(last.issuer());
         let impostor = self.roots.iter().any(|root| named(root, last));
-        if named(last, last) && issued(last, last) {
+        if named(last, last) && self.issued(last, last) {
             match place {
                 0 => self.say(
                     Kind::SelfSigned,
@@ -303,17 +325,6 @@ fn named(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
     issuer.subject().as_raw() == certificate.issuer().as_raw()
 }
 
-/// Whether `issuer` issued `certificate`, as far as can be told: what cannot be computed here is not held against it,
-/// as the strength of the key or of the signature is found wanting anyway.
-fn issued(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
-    use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
-    named(issuer, certificate)
-        && match certificate.verify_signature(Some(issuer.public_key())) {
-            Ok(()) | Err(SignatureUnsupportedAlgorithm) => true,
-            Err(_) => inspect::weak_key(issuer).is_some(),
-        }
-}
-
 /// Whether it may be used for servers (RFC 5280, section 4.2.1.12): what says nothing of it may.
 fn serves(certificate: &Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {
@@ -439,5 +450,19 @@ mod tests {
             let kinds: Vec<_> = found.iter().map(|finding| finding.kind).collect();
             assert_eq!(kinds, expected, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_server_with_many_namesakes_costs_no_more_than_a_few_signatures() {
+        let make = || Authority::new("one", &[], KeyType::EcdsaP256, days(-1, 1)).unwrap();
+        let authority = make();
+        let leaf = Leaf::server(["a.example".parse().unwrap()], days(-1, 1));
+        let mut chain = vec![authority.issue(&leaf).unwrap().chain[0].clone()];
+        let namesake = make().identity().chain[0].clone();
+        chain.extend(std::iter::repeat_n(namesake, CHECKS_MAX as usize));
+        chain.push(authority.identity().chain[0].clone());
+        // The right one comes when nobody looks any more.
+        let found = examine(&chain, &[], None, NOW);
+        assert_eq!(found[0].kind, Kind::BadSignature, "{:?}", found[0]);
     }
 }
