@@ -112,9 +112,9 @@ ed25519\t''
 rsa-2048\t''
 rsa-3072\t''
 rsa-4096\t''"
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l days -d 'Valid for so many days from now, or from --not-before where that is later [default: 365; an authority: 3650]' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l not-after -d 'Valid until this moment, which may be over already: for tests' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
@@ -134,9 +134,9 @@ ed25519\t''
 rsa-2048\t''
 rsa-3072\t''
 rsa-4096\t''"
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l days -d 'Valid for so many days from now, or from --not-before where that is later [default: 365; an authority: 3650]' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l not-after -d 'Valid until this moment, which may be over already: for tests' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
@@ -156,9 +156,9 @@ ed25519\t''
 rsa-2048\t''
 rsa-3072\t''
 rsa-4096\t''"
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l days -d 'Valid for so many days from now [default: 365; an authority: 3650]' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l days -d 'Valid for so many days from now, or from --not-before where that is later [default: 365; an authority: 3650]' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l not-before -d 'Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z' -r
-complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l not-after -d 'Valid until this moment' -r
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l not-after -d 'Valid until this moment, which may be over already: for tests' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out -d 'Write cert.pem and key.pem into this directory, which is made where it is missing' -r -f -a "(__fish_complete_directories)"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l passphrase-file -d 'Encrypt the key with the passphrase in the first line of this file' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'

@@ -96,16 +96,26 @@ fn manual_pages_are_up_to_date() {
 
 /// The pages that there should be, by what `--help` lists.
 fn pages() -> Vec<String> {
-    let help = netkit(["--help"]).run().text();
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let mut pages: Vec<_> = commands
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|verb| *verb != "help")
-        .map(|verb| format!("netkit-{verb}.1"))
-        .chain(["netkit-endpoints.7".to_owned(), "netkit.1".to_owned()])
-        .collect();
+    let below = |above: &[&str]| -> Vec<String> {
+        let help = netkit([above, &["--help"]].concat()).run().text();
+        let Some((_, commands)) = help.split_once("Commands:\n") else {
+            return Vec::new();
+        };
+        let lines = commands.lines().take_while(|line| !line.is_empty());
+        // What goes on from the line above stands further in.
+        lines
+            .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|verb| *verb != "help")
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut pages = vec!["netkit-endpoints.7".to_owned(), "netkit.1".to_owned()];
+    for verb in below(&[]) {
+        let inner = below(&[&verb]);
+        pages.extend(inner.iter().map(|inner| format!("netkit-{verb}-{inner}.1")));
+        pages.push(format!("netkit-{verb}.1"));
+    }
     pages.sort();
     pages
 }

@@ -27,5 +27,8 @@ mod tables;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_files;
+#[cfg(feature = "tls")]
 mod tls_peers;
+#[cfg(feature = "tls")]
+mod tls_words;
 mod vectors;

@@ -62,31 +62,50 @@ fn every_example_of_the_readme_works() {
 
 #[test]
 fn the_examples_of_the_help_and_the_manual_work() {
-    let said = |arguments: &[&str]| {
+    let said = |arguments: &[String]| {
         let output = Command::new(env!("CARGO_BIN_EXE_netkit"))
             .args(arguments)
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let top = said(&["--help"]);
-    let (_, verbs) = top.split_once("Commands:\n").unwrap();
-    let verbs = verbs.lines().map_while(|line| line.split_whitespace().next());
     let mut seen = 0;
-    for verb in verbs.filter(|verb| *verb != "help") {
+    for verb in verbs_with_examples(&said) {
         // The manual is made of the same text.
-        let help = said(&[verb, "--help"]);
+        let help = said(&[&verb[..], &["--help".to_owned()]].concat());
         let Some((_, examples)) = help.split_once("Examples:\n") else {
             continue;
         };
         let lines = examples.lines().map_while(|line| line.strip_prefix("  "));
         let block: String = lines.flat_map(|line| [line, "\n"]).collect();
         if let Err(why) = run(&block, LIMIT) {
-            panic!("netkit {verb} --help: {why}");
+            panic!("netkit {} --help: {why}", verb.join(" "));
         }
         seen += 1;
     }
     assert!(seen > 0, "no verb has examples");
+}
+
+/// Every verb and the verbs of verbs, as they are typed.
+fn verbs_with_examples(said: &dyn Fn(&[String]) -> String) -> Vec<Vec<String>> {
+    let below = |above: &[String]| -> Vec<Vec<String>> {
+        let help = said(&[above, &["--help".to_owned()]].concat());
+        let Some((_, verbs)) = help.split_once("Commands:\n") else {
+            return Vec::new();
+        };
+        verbs
+            .lines()
+            .take_while(|line| !line.is_empty())
+            // What goes on from the line above stands further in.
+            .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|verb| *verb != "help")
+            .map(|verb| [above, &[verb.to_owned()]].concat())
+            .collect()
+    };
+    let verbs = below(&[]);
+    let inner: Vec<_> = verbs.iter().flat_map(|verb| below(verb)).collect();
+    [verbs, inner].concat()
 }
 
 #[test]

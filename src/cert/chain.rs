@@ -1,127 +1,15 @@
 //! A chain of certificates beside those that are trusted: all that is wrong with it, each with the certificate it is
 //! wrong with. Absent: whether anybody is let in; TLS decides that, and here is said why.
 
+use std::cell::Cell;
+
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::X509Certificate;
 
 use super::constraints::forbidden;
+pub use super::finding::{Finding, Kind};
 use super::{CertificateDer, Name, inspect};
-
-/// What kind of thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The time for it is over.
-    Expired,
-    /// The time for it has not come.
-    NotYetValid,
-    /// It is for other names.
-    WrongName,
-    /// It is not for servers.
-    WrongPurpose,
-    /// It is for vouching, and a server shows it as its own.
-    AuthorityAsServer,
-    /// It vouches for another one, and may not.
-    NotAuthority,
-    /// There are more authorities below it than it allows.
-    TooDeep,
-    /// It may not vouch for a name of the server.
-    NameForbidden,
-    /// How it was signed can be forged, or is not known here.
-    WeakSignature,
-    /// Its key can be broken, or is not known here.
-    WeakKey,
-    /// Its signature is not by the key of the issuer that it names.
-    BadSignature,
-    /// It is no certificate at all.
-    Damaged,
-    /// Its issuer is neither sent nor trusted.
-    IssuerMissing,
-    /// It vouches for itself, and is not trusted.
-    SelfSigned,
-    /// It ends the chain, and is not trusted.
-    RootUntrusted,
-    /// Its key is not the pinned one.
-    OtherKey,
-    /// A remark: it stands in another place than where it is looked for.
-    OutOfOrder,
-    /// A remark: nothing needs it.
-    Surplus,
-    /// A remark: it vouches for another one, and its key usage does not say that it may.
-    UsageMissing,
-}
-
-impl Kind {
-    /// The name by which programs know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Expired => "expired",
-            Kind::NotYetValid => "not-yet-valid",
-            Kind::WrongName => "wrong-name",
-            Kind::WrongPurpose => "wrong-purpose",
-            Kind::AuthorityAsServer => "authority-as-server",
-            Kind::NotAuthority => "not-authority",
-            Kind::TooDeep => "too-deep",
-            Kind::NameForbidden => "name-forbidden",
-            Kind::WeakSignature => "weak-signature",
-            Kind::WeakKey => "weak-key",
-            Kind::BadSignature => "bad-signature",
-            Kind::Damaged => "damaged",
-            Kind::IssuerMissing => "issuer-missing",
-            Kind::SelfSigned => "self-signed",
-            Kind::RootUntrusted => "root-untrusted",
-            Kind::OtherKey => "other-key",
-            Kind::OutOfOrder => "out-of-order",
-            Kind::Surplus => "surplus",
-            Kind::UsageMissing => "usage-missing",
-        }
-    }
-
-    /// Whether it is no reason to refuse anybody, and worth knowing all the same.
-    #[must_use]
-    pub const fn is_remark(self) -> bool {
-        matches!(self, Kind::OutOfOrder | Kind::Surplus | Kind::UsageMissing)
-    }
-
-    /// Whether it is a fault of a server whose key is all that is asked for.
-    #[must_use]
-    pub const fn is_about_the_pin(self) -> bool {
-        matches!(self, Kind::OtherKey | Kind::Damaged | Kind::WeakKey)
-    }
-
-    /// Whether trusting another certificate would be enough to mend it.
-    #[must_use]
-    pub const fn is_about_trust(self) -> bool {
-        matches!(self, Kind::IssuerMissing | Kind::SelfSigned | Kind::RootUntrusted)
-    }
-}
-
-/// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What kind of thing it is.
-    pub kind: Kind,
-    /// The place of the certificate in the chain, the leaf's being 0.
-    pub place: usize,
-    /// What is wrong with that certificate, as what is said of it.
-    pub why: String,
-    /// Who could mend it, and how; where there is more to say than whom to trust.
-    pub help: Option<String>,
-}
-
-impl Finding {
-    /// A finding without help.
-    #[must_use]
-    pub fn new(kind: Kind, place: usize, why: impl Into<String>) -> Self {
-        Finding {
-            kind,
-            place,
-            why: why.into(),
-            help: None,
-        }
-    }
-}
 
 /// Looks at a chain, the leaf first, as a server sent it. `now` is in seconds since 1970; without a name none is
 /// compared.
@@ -145,6 +33,7 @@ pub fn examine(
             roots: roots.iter().filter_map(|der| inspect::parse(der)).collect(),
             now,
             path: vec![0],
+            checks: Cell::new(CHECKS_MAX),
             found,
         };
         walk.leaf(leaf, name);
@@ -157,6 +46,9 @@ pub fn examine(
     found
 }
 
+/// More signatures than any honest chain needs: a server could send hundreds of namesakes.
+const CHECKS_MAX: u32 = 100;
+
 type Certificate<'a> = X509Certificate<'a>;
 
 /// The way from the leaf to somebody who is trusted.
@@ -166,6 +58,8 @@ struct Walk<'a> {
     now: i64,
     /// The places that were passed.
     path: Vec<usize>,
+    /// How many signatures may still be computed.
+    checks: Cell<u32>,
     found: Vec<Finding>,
 }
 
@@ -238,6 +132,20 @@ impl<'a> Walk<'a> {
             .any(|root| root.as_raw() == certificate.as_raw())
     }
 
+    /// Whether `issuer` issued `certificate`, as far as can be told: what cannot be computed here is not held against
+    /// it, as the strength of the key or of the signature is found wanting anyway.
+    fn issued(&self, issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
+        use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
+        if !named(issuer, certificate) || self.checks.get() == 0 {
+            return false;
+        }
+        self.checks.set(self.checks.get() - 1);
+        match certificate.verify_signature(Some(issuer.public_key())) {
+            Ok(()) | Err(SignatureUnsupportedAlgorithm) => true,
+            Err(_) => inspect::weak_key(issuer).is_some(),
+        }
+    }
+
     /// From certificate to issuer. Each step takes another certificate of the chain, so that there is an end.
     fn up(&mut self, leaf: &Certificate<'a>) {
         let chain = self.chain;
@@ -249,7 +157,7 @@ impl<'a> Walk<'a> {
             if let Some(root) = self
                 .roots
                 .iter()
-                .find(|root| issued(root, current) && root.is_ca())
+                .find(|root| self.issued(root, current) && root.is_ca())
             {
                 let names = names_beyond(root, leaf);
                 let root = inspect::line(root.subject());
@@ -267,7 +175,7 @@ impl<'a> Walk<'a> {
             let mut by_name = None;
             let next = candidates
                 .inspect(|(place, _)| by_name = by_name.or(Some(*place)))
-                .find(|(_, issuer)| issued(issuer, current));
+                .find(|(_, issuer)| self.issued(issuer, current));
             let Some((next, issuer)) = next else {
                 self.end(place, current, by_name);
                 return;
@@ -282,7 +190,7 @@ impl<'a> Walk<'a> {
     fn end(&mut self, place: usize, last: &Certificate<'a>, by_name: Option<usize>) {
         let issuer = inspect::line(last.issuer());
         let impostor = self.roots.iter().any(|root| named(root, last));
-        if named(last, last) && issued(last, last) {
+        if named(last, last) && self.issued(last, last) {
             match place {
                 0 => self.say(
                     Kind::SelfSigned,
@@ -417,17 +325,6 @@ fn named(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
     issuer.subject().as_raw() == certificate.issuer().as_raw()
 }
 
-/// Whether `issuer` issued `certificate`, as far as can be told: what cannot be computed here is not held against it,
-/// as the strength of the key or of the signature is found wanting anyway.
-fn issued(issuer: &Certificate<'_>, certificate: &Certificate<'_>) -> bool {
-    use x509_parser::error::X509Error::SignatureUnsupportedAlgorithm;
-    named(issuer, certificate)
-        && match certificate.verify_signature(Some(issuer.public_key())) {
-            Ok(()) | Err(SignatureUnsupportedAlgorithm) => true,
-            Err(_) => inspect::weak_key(issuer).is_some(),
-        }
-}
-
 /// Whether it may be used for servers (RFC 5280, section 4.2.1.12): what says nothing of it may.
 fn serves(certificate: &Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {
@@ -457,4 +354,115 @@ fn issuer_url<'a>(certificate: &'a Certificate<'_>) -> Option<&'a str> {
             _ => None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::KeyType;
+    use crate::cert::issue::{Authority, Leaf, Permit, Validity};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn days(from: i64, to: i64) -> Validity {
+        let now = time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+        Validity {
+            not_before: now + time::Duration::days(from),
+            not_after: now + time::Duration::days(to),
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_found_at_once() {
+        let authority = |name: &str, permits: &[Permit]| {
+            Authority::new(name, permits, KeyType::EcdsaP256, days(-9, 9)).unwrap()
+        };
+        let ours = authority("ours", &[]);
+        let namesake = authority("ours", &[]);
+        let narrow = authority("narrow", &[Permit::Dns("b.example".into())]);
+        let root = |authority: &Authority| authority.identity().chain[0].clone();
+        let issue = |authority: &Authority, validity| {
+            let leaf = Leaf::server(["a.example".parse().unwrap()], validity);
+            authority.issue(&leaf).unwrap().chain[0].clone()
+        };
+        let (good, old) = (issue(&ours, days(-1, 1)), issue(&ours, days(-2, -1)));
+        let client = Leaf {
+            client: true,
+            ..Leaf::server(["a.example".parse().unwrap()], days(-1, 1))
+        };
+        let client = ours.issue(&client).unwrap().chain[0].clone();
+        for (chain, roots, name, expected) in [
+            (vec![good.clone()], vec![root(&ours)], "a.example", &[][..]),
+            (
+                vec![good.clone()],
+                vec![root(&ours)],
+                "b.example",
+                &[Kind::WrongName],
+            ),
+            (vec![good.clone()], vec![good.clone()], "a.example", &[]),
+            (vec![good.clone()], vec![], "a.example", &[Kind::IssuerMissing]),
+            (
+                vec![good.clone()],
+                vec![root(&namesake)],
+                "a.example",
+                &[Kind::BadSignature],
+            ),
+            (
+                vec![good.clone(), root(&ours)],
+                vec![],
+                "a.example",
+                &[Kind::RootUntrusted],
+            ),
+            (
+                vec![good.clone(), root(&ours)],
+                vec![root(&ours)],
+                "a.example",
+                &[Kind::Surplus],
+            ),
+            (
+                vec![old],
+                vec![],
+                "b.example",
+                &[Kind::Expired, Kind::WrongName, Kind::IssuerMissing],
+            ),
+            (
+                vec![client],
+                vec![root(&ours)],
+                "a.example",
+                &[Kind::WrongPurpose],
+            ),
+            (
+                vec![issue(&narrow, days(1, 2))],
+                vec![root(&narrow)],
+                "a.example",
+                &[Kind::NotYetValid, Kind::NameForbidden],
+            ),
+            (
+                vec![root(&ours)],
+                vec![],
+                "a.example",
+                &[Kind::WrongName, Kind::AuthorityAsServer, Kind::SelfSigned],
+            ),
+            (vec![vec![1, 2, 3].into()], vec![], "a.example", &[Kind::Damaged]),
+            (vec![], vec![], "a.example", &[]),
+        ] {
+            let found = examine(&chain, &roots, Some(&name.parse().unwrap()), NOW);
+            let kinds: Vec<_> = found.iter().map(|finding| finding.kind).collect();
+            assert_eq!(kinds, expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_with_many_namesakes_costs_no_more_than_a_few_signatures() {
+        let make = || Authority::new("one", &[], KeyType::EcdsaP256, days(-1, 1)).unwrap();
+        let authority = make();
+        let leaf = Leaf::server(["a.example".parse().unwrap()], days(-1, 1));
+        let mut chain = vec![authority.issue(&leaf).unwrap().chain[0].clone()];
+        let namesake = make().identity().chain[0].clone();
+        chain.extend(std::iter::repeat_n(namesake, CHECKS_MAX as usize));
+        chain.push(authority.identity().chain[0].clone());
+        // The right one comes when nobody looks any more.
+        let found = examine(&chain, &[], None, NOW);
+        assert_eq!(found[0].kind, Kind::BadSignature, "{:?}", found[0]);
+    }
 }

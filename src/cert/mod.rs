@@ -14,6 +14,7 @@ pub mod passphrase;
 mod base64;
 mod constraints;
 mod encrypted;
+mod finding;
 mod name;
 mod open;
 mod pem;

@@ -43,42 +43,84 @@ const SOURCE: &str = concat!("netkit ", env!("CARGO_PKG_VERSION"));
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = Cli::command();
     command.build();
-    let verbs: Vec<Command> = command
-        .get_subcommands()
-        .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
-        .cloned()
-        .collect();
-    let names: Vec<String> = verbs
-        .iter()
-        .map(|verb| format!("netkit-{}", verb.get_name()))
-        .collect();
-    let mut pages = vec![("netkit.1".to_owned(), overview_page(&command, &verbs, &names)?)];
-    for (verb, name) in verbs.into_iter().zip(&names) {
-        let after = verb
-            .get_after_long_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        // The page is named with a hyphen, the synopsis shows what is typed.
-        let man = Man::new(verb.display_name(name.clone()).disable_help_subcommand(true))
-            .title(name.to_uppercase())
-            .source(SOURCE);
-        let mut page = Vec::new();
-        man.render_title(&mut page)?;
-        man.render_name_section(&mut page)?;
-        man.render_synopsis_section(&mut page)?;
-        man.render_options_section(&mut page)?;
-        let mut rest = Roff::new();
-        sections(&mut rest, &after);
-        sections(&mut rest, &statuses());
-        see_also(&mut rest, &[("netkit", "1"), ("netkit-endpoints", "7")]);
-        rest.to_writer(&mut page)?;
-        pages.push((format!("{name}.1"), page));
+    let verbs = shown(&command);
+    let mut pages = vec![("netkit.1".to_owned(), overview_page(&command, &verbs)?)];
+    for verb in &verbs {
+        let below = shown(verb);
+        let name = page_name(&command, verb);
+        let inner: Vec<String> = below.iter().map(|inner| page_name(verb, inner)).collect();
+        let others: Vec<String> = ["netkit".to_owned()].into_iter().chain(inner.clone()).collect();
+        pages.push((format!("{name}.1"), verb_page(verb, &name, &others)?));
+        for (verb, own) in below.iter().zip(&inner) {
+            let siblings = inner.iter().filter(|other| *other != own).cloned();
+            let others: Vec<String> = ["netkit".to_owned(), name.clone()]
+                .into_iter()
+                .chain(siblings)
+                .collect();
+            pages.push((format!("{own}.1"), verb_page(verb, own, &others)?));
+        }
     }
     pages.push(("netkit-endpoints.7".to_owned(), endpoints_page()));
     Ok(pages)
 }
 
-fn overview_page(command: &Command, verbs: &[Command], names: &[String]) -> std::io::Result<Vec<u8>> {
+/// The verbs of a command that its help shows.
+fn shown(command: &Command) -> Vec<Command> {
+    let verbs = command.get_subcommands();
+    verbs
+        .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
+        .cloned()
+        .collect()
+}
+
+/// `netkit-cert` of `netkit`, `netkit-cert-show` of that.
+fn page_name(above: &Command, verb: &Command) -> String {
+    let above = above.get_display_name().unwrap_or(above.get_name());
+    format!("{above}-{}", verb.get_name())
+}
+
+fn verb_page(verb: &Command, name: &str, others: &[String]) -> std::io::Result<Vec<u8>> {
+    let after = verb
+        .get_after_long_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    // The page is named with a hyphen, the synopsis shows what is typed.
+    let named = verb.clone().display_name(name.to_owned());
+    let man = Man::new(named.disable_help_subcommand(true))
+        .title(name.to_uppercase())
+        .source(SOURCE);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let mut rest = Roff::new();
+    let below = shown(verb);
+    if !below.is_empty() {
+        verbs_section(&mut rest, verb, &below);
+    }
+    sections(&mut rest, &after);
+    sections(&mut rest, &statuses());
+    let mut others: Vec<(&str, &str)> = others.iter().map(|name| (name.as_str(), "1")).collect();
+    others.push(("netkit-endpoints", "7"));
+    see_also(&mut rest, &others);
+    rest.to_writer(&mut page)?;
+    Ok(page)
+}
+
+/// The verbs of a command, each with what it does.
+fn verbs_section(page: &mut Roff, above: &Command, verbs: &[Command]) {
+    page.control("SH", ["VERBS"]);
+    for verb in verbs {
+        page.control("TP", []);
+        page.text([bold(page_name(above, verb)), roman("(1)")]);
+        page.text([roman(
+            verb.get_about().map(ToString::to_string).unwrap_or_default(),
+        )]);
+    }
+}
+
+fn overview_page(command: &Command, verbs: &[Command]) -> std::io::Result<Vec<u8>> {
     let man = Man::new(command.clone()).title("NETKIT").source(SOURCE);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
@@ -86,15 +128,9 @@ fn overview_page(command: &Command, verbs: &[Command], names: &[String]) -> std:
     man.render_synopsis_section(&mut page)?;
     man.render_options_section(&mut page)?;
     let mut rest = Roff::new();
-    rest.control("SH", ["VERBS"]);
-    for (verb, name) in verbs.iter().zip(names) {
-        rest.control("TP", []);
-        rest.text([bold(name.as_str()), roman("(1)")]);
-        rest.text([roman(
-            verb.get_about().map(ToString::to_string).unwrap_or_default(),
-        )]);
-    }
+    verbs_section(&mut rest, command, verbs);
     sections(&mut rest, &statuses());
+    let names: Vec<String> = verbs.iter().map(|verb| page_name(command, verb)).collect();
     let mut others: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
     others.push(("netkit-endpoints", "7"));
     see_also(&mut rest, &others);

@@ -25,6 +25,8 @@ pub(super) struct Report {
     /// `None` where the handshake came to no end, whoever it is.
     tls: Option<Tls>,
     peer: Option<String>,
+    /// What leads there.
+    endpoint: String,
     verifies: Verifies,
     /// What it is refused for.
     faults: Vec<Finding>,
@@ -92,6 +94,7 @@ impl Report {
             refused,
             tls,
             peer,
+            endpoint: endpoint.escape_debug().to_string(),
             verifies,
             faults,
             remarks,
@@ -129,7 +132,8 @@ impl Report {
             rows.push(("client cert", asked.to_owned()));
         }
         rows.push(("verified", self.verdict()));
-        let peer = self.peer.as_deref().unwrap_or("unknown");
+        // Without a connection there is no address to be told.
+        let peer = self.peer.as_deref().unwrap_or(&self.endpoint);
         pages::lines(&mut text, &format!("server         {peer}"), &rows);
         pages::certificates(&mut text, chain);
         self.findings(&mut text, "what is wrong", &self.faults);

@@ -14,8 +14,32 @@ use netkit::cert::output::{self, File};
 use netkit::cert::{CertificateDer, Fault, Identity, KeyType, Name, Passphrases, PrivateKeyDer, files};
 use netkit::error::{Error, Result, Status};
 
+const SELF_SIGNED_EXAMPLES: &str = "\
+Examples:
+  netkit cert self-signed
+  netkit serve echo tls:1234:key.pem:cert.pem --once &
+  echo hello | netkit connect tls:localhost:1234:trustRoots=cert.pem
+  netkit cert self-signed example.com '*.example.com' 192.0.2.1 --key-type ed25519 --out web
+  netkit cert self-signed --not-before 2020-01-01 --not-after 2021-01-01 --out expired";
+
+const CA_EXAMPLES: &str = "\
+Examples:
+  netkit cert ca --out ca
+  netkit cert issue --ca ca --out server localhost
+  netkit cert ca --name 'our authority' --permit example.com --permit 192.0.2.1 --out limited";
+
+const ISSUE_EXAMPLES: &str = "\
+Examples:
+  netkit cert ca --out ca
+  netkit cert issue --ca ca --out server localhost 127.0.0.1
+  netkit cert issue --ca ca --out client --client --combined me@example.com
+  netkit serve echo tls:1234:server/key.pem:server/cert.pem:clientCA=ca/cert.pem --once &
+  us=trustRoots=ca/cert.pem:certificate=client/combined.pem
+  echo hello | netkit connect tls:localhost:1234:$us";
+
 /// Make a certificate that vouches for itself, and its key
 #[derive(Debug, Args)]
+#[command(after_long_help = SELF_SIGNED_EXAMPLES)]
 pub(crate) struct SelfSigned {
     /// What it is good for: DNS names, wildcards, IP addresses, mail addresses, URIs [default: localhost 127.0.0.1 ::1]
     #[arg(value_name = "NAME")]
@@ -33,6 +57,7 @@ pub(crate) struct SelfSigned {
 
 /// Make an authority, which can issue certificates
 #[derive(Debug, Args)]
+#[command(after_long_help = CA_EXAMPLES)]
 pub(crate) struct Ca {
     /// What it is called
     #[arg(long, value_name = "NAME", default_value = "netkit authority")]
@@ -50,6 +75,7 @@ pub(crate) struct Ca {
 
 /// Issue a certificate of an authority
 #[derive(Debug, Args)]
+#[command(after_long_help = ISSUE_EXAMPLES)]
 pub(crate) struct Issue {
     /// The directory of the authority, with its cert.pem and key.pem
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -90,22 +116,39 @@ fn key_type(name: &str) -> KeyType {
 
 #[derive(Debug, Args)]
 struct Period {
-    /// Valid for so many days from now [default: 365; an authority: 3650]
+    /// Valid for so many days from now, or from --not-before where that is later [default: 365; an authority: 3650]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     days: Option<u32>,
     /// Valid from this moment on, such as 2027-01-31 or 2027-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     not_before: Option<OffsetDateTime>,
-    /// Valid until this moment
+    /// Valid until this moment, which may be over already: for tests
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "days")]
     not_after: Option<OffsetDateTime>,
 }
 
 impl Period {
     fn validity(&self, usual: u32) -> Result<Validity> {
-        let mut validity = Validity::days(self.days.unwrap_or(usual));
-        validity.not_before = self.not_before.unwrap_or(validity.not_before);
-        validity.not_after = self.not_after.unwrap_or(validity.not_after);
+        let days = self.days.unwrap_or(usual);
+        let mut validity = Validity::days(days);
+        let length = time::Duration::days(days.into());
+        let out_of_range = || {
+            Error::new(Status::Usage, "its time would end beyond all dates")
+                .on("could not make a certificate")
+        };
+        if let Some(start) = self.not_before {
+            if start > validity.not_before {
+                validity.not_after = start.checked_add(length).ok_or_else(out_of_range)?;
+            }
+            validity.not_before = start;
+        }
+        if let Some(end) = self.not_after {
+            // What ended before now began as long before that as it would have lasted.
+            if self.not_before.is_none() && end <= validity.not_before {
+                validity.not_before = end.checked_sub(length).ok_or_else(out_of_range)?;
+            }
+            validity.not_after = end;
+        }
         if validity.not_after <= validity.not_before {
             let why = "it would end before it begins";
             return Err(Error::new(Status::Usage, why).on("could not make a certificate"));

@@ -8,8 +8,15 @@ use netkit::cert::Fault;
 use netkit::cert::local::Store;
 use netkit::error::{Result, Status};
 
+const EXAMPLES: &str = "\
+Examples:
+  netkit serve echo tls:1234 --once &
+  netkit cert trust
+  echo hello | netkit connect tls:localhost:1234";
+
 /// Print where netkit's own authority is, and how to hand it to curl; it is made where there is none yet
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Trust {}
 
 impl Trust {
