@@ -5,6 +5,7 @@ mod by_name;
 pub mod config;
 pub mod current;
 mod platform;
+mod reads;
 mod trust;
 mod watched;
 mod wire;
