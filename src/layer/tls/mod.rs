@@ -6,6 +6,7 @@ pub mod config;
 pub mod current;
 pub mod doctor;
 mod platform;
+mod reads;
 mod trust;
 mod watched;
 mod wire;
