@@ -14,8 +14,9 @@ use rustls::{InconsistentKeys, KeyLogFile, SupportedProtocolVersion};
 use tracing::warn;
 
 use super::by_name::ByName;
+use super::clients::ClientVerifier;
 use super::doctor::{Asked, Seen};
-use super::trust::{self, Believe, ClientVerifier, Given, Verifier};
+use super::trust::{self, Believe, Given, Verifier};
 use super::words;
 use crate::cert::files::shown;
 use crate::cert::local::Store;

@@ -2,6 +2,7 @@
 //! Absent: where the stream comes from, and which files keys are in.
 
 mod by_name;
+mod clients;
 pub mod config;
 pub mod current;
 pub mod doctor;

@@ -1,5 +1,5 @@
-//! Whether the far end is who it should be: a server by its chain and its name, or its key alone; a client by its chain.
-//! Absent: words for what is wrong.
+//! Whether a server is who it should be: by its chain and its name, or by its key alone.
+//! Absent: clients, and words for what is wrong.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -8,12 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
-};
-
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tracing::warn;
 
 use super::config::provider;
@@ -41,7 +37,7 @@ pub(super) enum Believe {
 /// Roots that the user named.
 #[derive(Debug)]
 pub(super) struct Given {
-    store: RootCertStore,
+    pub(super) store: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -64,7 +60,7 @@ impl Given {
     }
 
     /// Whether it is among those that were named; then it need not be fit to vouch for itself.
-    fn names(&self, leaf: &CertificateDer<'_>) -> bool {
+    pub(super) fn names(&self, leaf: &CertificateDer<'_>) -> bool {
         self.certificates.iter().any(|known| known == leaf)
     }
 }
@@ -90,6 +86,11 @@ pub(super) struct Refused {
 thread_local! {
     /// Set by a verifier on this thread, taken in the same poll of the same handshake.
     static REFUSED: Cell<Option<Box<Refused>>> = const { Cell::new(None) };
+}
+
+/// Leaves what is known of somebody for the words that say why they were refused.
+pub(super) fn leave_refused(refused: Refused) {
+    REFUSED.set(Some(Box::new(refused)));
 }
 
 pub(super) fn take_refused() -> Option<Box<Refused>> {
@@ -198,12 +199,12 @@ fn weak(leaf: &CertificateDer<'_>) {
     let faults = found
         .into_iter()
         .filter(|finding| finding.kind == chain::Kind::WeakKey);
-    REFUSED.set(Some(Box::new(Refused {
+    leave_refused(Refused {
         faults: faults
             .map(|fault| (fault, String::new(), String::new()))
             .collect(),
         ..Refused::default()
-    })));
+    });
 }
 
 /// The certificate of the local authority, if it is safe to believe.
@@ -242,7 +243,7 @@ impl ServerCertVerifier for Verifier {
         match self.judge(leaf, between, name, now) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(error) => {
-                REFUSED.set(Some(Box::new(Refused {
+                leave_refused(Refused {
                     subject: inspect::subject(leaf),
                     pin: Pin::of(leaf),
                     names: inspect::names(leaf),
@@ -251,7 +252,7 @@ impl ServerCertVerifier for Verifier {
                         Believe::Platform(_) => platform().none.as_deref(),
                         _ => None,
                     },
-                })));
+                });
                 Err(error)
             }
         }
@@ -283,97 +284,6 @@ impl ServerCertVerifier for Verifier {
                 verify_tls13_signature(message, leaf, signature, &self.algorithms).inspect_err(|_| weak(leaf))
             }
         }
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-/// Verifies clients: by roots, or because their very certificate was named.
-#[derive(Debug)]
-pub(super) struct ClientVerifier {
-    /// `None` where only certificates themselves were named.
-    by_roots: Option<Arc<dyn ClientCertVerifier>>,
-    given: Given,
-    required: bool,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ClientVerifier {
-    pub(super) fn new(given: Given, required: bool) -> Result<Arc<Self>, VerifierBuilderError> {
-        let by_roots = if given.store.is_empty() {
-            None
-        } else {
-            let roots = Arc::new(given.store.clone());
-            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
-            let builder = if required {
-                builder
-            } else {
-                builder.allow_unauthenticated()
-            };
-            Some(builder.build()?)
-        };
-        let algorithms = provider().signature_verification_algorithms;
-        Ok(Arc::new(ClientVerifier {
-            by_roots,
-            given,
-            required,
-            algorithms,
-        }))
-    }
-}
-
-impl ClientCertVerifier for ClientVerifier {
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let judged = match &self.by_roots {
-            _ if self.given.names(leaf) => dates(leaf, now).map(|()| ClientCertVerified::assertion()),
-            Some(by_roots) => by_roots.verify_client_cert(leaf, between, now),
-            None => Err(CertificateError::UnknownIssuer.into()),
-        };
-        judged.inspect_err(|_| {
-            REFUSED.set(Some(Box::new(Refused {
-                subject: inspect::subject(leaf),
-                ..Refused::default()
-            })));
-        })
-    }
-
-    fn offer_client_auth(&self) -> bool {
-        true
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.required
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.by_roots
-            .as_ref()
-            .map_or(&[], |by_roots| by_roots.root_hint_subjects())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, leaf, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, leaf, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -465,11 +375,6 @@ mod tests {
             panic!("no roots")
         };
         assert!(given.store.is_empty(), "a leaf became a root");
-        assert!(
-            ClientVerifier::new(Given::new(alice.chain).unwrap(), true)
-                .unwrap()
-                .client_auth_mandatory()
-        );
     }
 
     #[test]
