@@ -26,5 +26,7 @@ mod tables;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
+mod tls_faults;
+#[cfg(feature = "tls")]
 mod tls_peers;
 mod vectors;
