@@ -26,6 +26,8 @@ mod tables;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
+mod tls_faults;
+#[cfg(feature = "tls")]
 mod tls_files;
 #[cfg(feature = "tls")]
 mod tls_peers;

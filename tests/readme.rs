@@ -33,7 +33,7 @@ const README: &str = include_str!("../README.md");
 /// How long a block may take, processes that it leaves behind included.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Tools that need not be there.
-const PEERS: &[&str] = &["nc", "ncat", "socat", "telnet"];
+const PEERS: &[&str] = &["curl", "nc", "ncat", "openssl", "socat", "telnet"];
 
 /// What the shell knows before a block begins.
 const PRELUDE: &str = r#"set -e
@@ -393,6 +393,8 @@ fn bash(script: &str, directory: &Path, limit: Duration) -> (String, Option<Exit
         .env("LC_ALL", "C")
         .env_remove("BASH_ENV")
         .env_remove("NOTIFY_SOCKET")
+        .env_remove("SSLKEYLOGFILE")
+        .env_remove("XDG_DATA_HOME")
         .stdin(Stdio::null())
         .stdout(writer.try_clone().unwrap())
         .stderr(writer)

@@ -5,6 +5,9 @@
 mod curl;
 mod gnutls;
 mod haproxy;
+mod openssl;
+mod sessions;
 mod sslscan;
 mod stunnel;
 mod twisted;
+mod x509;

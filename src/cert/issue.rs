@@ -8,9 +8,11 @@ use pkcs8::{PrivateKeyInfoRef, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CidrSubnet, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
-    RsaKeySize, SanType,
+    RsaKeySize, SanType, SubjectPublicKeyInfo,
 };
 use time::OffsetDateTime;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
 
 use super::{Fault, Identity, KeyType, Name, PrivateKeyDer, inspect};
 
@@ -246,29 +248,30 @@ impl Authority {
         validity: Validity,
         client: bool,
     ) -> Result<super::CertificateDer<'static>, Fault> {
-        let mut request = CertificateSigningRequestParams::from_der(&request.into()).map_err(|error| {
+        let refused = |error| {
             Fault::new(match error {
                 rcgen::Error::InvalidCertificationRequestSignature => {
                     "the signature of the request is wrong".to_owned()
                 }
                 error => format!("the request cannot be granted: {error}"),
             })
-        })?;
+        };
+        let asked = CertificateSigningRequestParams::from_der(&request.into()).map_err(refused)?;
+        let key = requested_key(request).map_err(refused)?;
         let leaf = Leaf {
             client,
             ..Leaf::server(names, validity)
         };
         let mut params = leaf.params()?;
         if leaf.names.is_empty() {
-            params.subject_alt_names = request.params.subject_alt_names;
-            params.distinguished_name = request.params.distinguished_name;
+            params.subject_alt_names = asked.params.subject_alt_names;
+            params.distinguished_name = asked.params.distinguished_name;
         }
         if params.subject_alt_names.is_empty() {
             return Err(Fault::new("the request is for no name, and none is given"));
         }
-        request.params = params;
         let issuer = self.issuer()?;
-        Ok(request.signed_by(&issuer).map_err(fault)?.into())
+        Ok(params.signed_by(&key, &issuer).map_err(fault)?.into())
     }
 
     fn issuer(&self) -> Result<Issuer<'static, KeyPair>, Fault> {
@@ -277,6 +280,14 @@ impl Authority {
         let certificate = certificate.ok_or_else(|| Fault::new("there is no certificate"))?;
         Issuer::from_ca_cert_der(certificate, key).map_err(fault)
     }
+}
+
+/// The key of a request, of the kind that it says it is. rcgen's own goes by the request's signature, and a key may
+/// sign with any hash: one of P-384 that used SHA-256, as openssl's do, would be written down as one of P-256.
+fn requested_key(request: &[u8]) -> Result<SubjectPublicKeyInfo, rcgen::Error> {
+    let (_, request) = X509CertificationRequest::from_der(request)
+        .map_err(|_| rcgen::Error::CouldNotParseCertificationRequest)?;
+    SubjectPublicKeyInfo::from_der(request.certification_request_info.subject_pki.raw)
 }
 
 fn subtree(permit: &Permit) -> GeneralSubtree {
