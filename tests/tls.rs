@@ -768,8 +768,14 @@ fn the_verbs_make_pairs_that_openssl_and_we_take() {
         cert(&[&["issue", "--ca", "ca", "--out", out][..], more].concat(), 0);
     };
     issue("good", &["--passphrase-file", "pass", "www.example.com"]);
-    issue("other", &["example.org"]);
-    issue("client", &["--client", "--combined", "me.example.com"]);
+    let beyond = cert(&["issue", "--ca", "ca", "--out", "other", "example.org"], 0);
+    assert!(beyond.contains("may not vouch for `example.org`"), "{beyond}");
+    let client = ["--client", "--combined", "me.example.com"];
+    let beyond = cert(
+        &[&["issue", "--ca", "ca", "--out", "client"][..], &client].concat(),
+        0,
+    );
+    assert!(beyond.contains("may not vouch for clients"), "{beyond}");
     issue(
         "old",
         &[

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::constraints::forbidden;
 pub use super::finding::{Finding, Kind};
@@ -339,6 +339,25 @@ fn names_beyond(authority: &Certificate<'_>, leaf: &Certificate<'_>) -> Option<N
     inspect::names_of(leaf)
         .into_iter()
         .find(|name| forbidden(constraints.value, name))
+}
+
+/// What of a leaf its authority may not vouch for, in words: nobody will believe it.
+#[must_use]
+pub fn beyond(authority: &[u8], leaf: &[u8]) -> Option<String> {
+    let (_, authority) = X509Certificate::from_der(authority).ok()?;
+    let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+    if let Some(name) = names_beyond(&authority, &leaf) {
+        return Some(format!("for `{name}`"));
+    }
+    let uses = |certificate: &Certificate<'_>| match certificate.extended_key_usage() {
+        Ok(Some(usage)) => Some((usage.value.server_auth, usage.value.client_auth)),
+        _ => None,
+    };
+    match (uses(&authority)?, uses(&leaf)?) {
+        ((false, _), (true, _)) => Some("for servers".into()),
+        ((_, false), (_, true)) => Some("for clients".into()),
+        _ => None,
+    }
 }
 
 /// Where the certificate of the issuer can be had (RFC 5280, section 4.2.2.1).

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::cli::values::moment;
 use netkit::cert::issue::{Authority, Leaf, Permit, Validity, self_signed};
 use netkit::cert::output::{self, File};
-use netkit::cert::{CertificateDer, Fault, Identity, KeyType, Name, Passphrases, PrivateKeyDer, files};
+use netkit::cert::{
+    CertificateDer, Fault, Identity, KeyType, Name, Passphrases, PrivateKeyDer, chain, files,
+};
 use netkit::error::{Error, Result, Status};
 
 const SELF_SIGNED_EXAMPLES: &str = "\
@@ -267,6 +269,7 @@ impl Issue {
             let issued: CertificateDer<'static> = authority
                 .issue_for(&request, self.names, validity, self.client)
                 .map_err(usage)?;
+            warn_if_beyond(&authority, &issued);
             let text = files::certificates_pem(&[issued]);
             return self.out.put(&[file("cert.pem", text, false)]);
         }
@@ -278,6 +281,17 @@ impl Issue {
                 client: self.client,
             })
             .map_err(usage)?;
+        if let Some(leaf) = identity.chain.first() {
+            warn_if_beyond(&authority, leaf);
+        }
         self.out.write(&identity)
+    }
+}
+
+/// It is made all the same: a test may need just that.
+fn warn_if_beyond(authority: &Authority, leaf: &CertificateDer<'_>) {
+    let authority = authority.identity().chain.first();
+    if let Some(what) = authority.and_then(|authority| chain::beyond(authority, leaf)) {
+        warn!("nobody will believe this certificate: its authority may not vouch {what}");
     }
 }

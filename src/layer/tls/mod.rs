@@ -81,6 +81,7 @@ fn established(mut stream: TlsStream<Wire>, mut facts: Facts, asked: bool) -> St
         peer = %facts.peer,
         version = tls.version,
         cipher = tls.cipher,
+        alpn = tls.alpn.as_deref().unwrap_or("none"),
         resumed = tls.resumed,
         "TLS stands"
     );
