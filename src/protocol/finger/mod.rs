@@ -10,6 +10,7 @@ mod settings;
 
 pub(super) use settings::FINGER;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -173,11 +174,13 @@ impl Terms {
         }
         let mut lists = false;
         let mut names: Vec<String> = Vec::new();
+        // A user whom two of them know is one.
+        let mut seen = HashSet::new();
         for users in &self.users {
             let found = users.list().await;
             if let Some(more) = found.map_err(|error| error.on(users.source().to_owned()))? {
                 lists = true;
-                names.extend(more);
+                names.extend(more.into_iter().filter(|name| seen.insert(name.clone())));
             }
         }
         Ok(match (lists, names.is_empty()) {
