@@ -560,6 +560,22 @@ fn an_answer_without_end_is_cut() {
 }
 
 #[test]
+fn the_log_shows_the_conversation() {
+    let server = finger_server(&["--user-entry", "alice=in"]);
+    let target = format!("alice@{}", server.address());
+    let plain = finger(&[&target]).run().status(0);
+    assert_eq!(plain.stderr, "");
+    let logged = finger(&["-vv", &target]).run().status(0).wrote("in\n");
+    for line in [
+        "connected to 127.0.0.1:",
+        "sent b\"alice\\r\\n\"",
+        "received b\"in\\r\\n\"",
+    ] {
+        assert!(logged.stderr.contains(line), "{}", logged.stderr);
+    }
+}
+
+#[test]
 fn an_interrupt_ends_the_run() {
     let (listener, endpoint) = listener();
     let run = finger(&["--endpoint", &endpoint]).start();

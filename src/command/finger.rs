@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::task::JoinHandle;
-use tracing::{debug, error};
+use tracing::{Level, debug, enabled, error};
 
 use super::report;
 use crate::cli::values::duration;
 use crate::cli::{complete, help};
+use netkit::connection::tap::log::Log as DataLog;
+use netkit::connection::tap::{Tap, tapped_stream};
 use netkit::connection::{Connection, Dial};
 use netkit::diagnostic::quoted;
 use netkit::endpoint::{Role, Spec};
@@ -54,8 +56,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_long_help = help::parts(&[NOTES, EXAMPLES, &help::endpoints(Role::Client), &help::wrappers(Role::Client)]))]
 pub(crate) struct Finger {
-    /// Who is asked about, and where; nothing asks this machine for a list
-    #[arg(value_name = "[USER][@HOST[:PORT]]")]
+    /// USER, USER@HOST[:PORT] or @HOST[:PORT]; nothing asks this machine for a list
+    #[arg(value_name = "TARGET")]
     targets: Vec<String>,
     /// Ask for more than usual (RFC 1288: /W)
     #[arg(short, long)]
@@ -256,7 +258,11 @@ impl Question {
             let why = "it carries datagrams, and finger needs a connection";
             return Err(Error::new(Status::Usage, why));
         };
-        ask(stream, &self.query, ANSWER_MAX, answer).await
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if enabled!(Level::TRACE) {
+            taps.push(Box::new(DataLog::of(stream.facts().peer.to_string())));
+        }
+        ask(tapped_stream(stream, taps), &self.query, ANSWER_MAX, answer).await
     }
 }
 

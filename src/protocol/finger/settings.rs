@@ -1,7 +1,6 @@
 //! The settings of a finger server: the table entry, and what is made of them.
 //! Absent: what is said.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::users::Users;
@@ -146,7 +145,7 @@ fn users(setup: &Setup<'_>) -> Result<Vec<Box<dyn Users>>, Unfit> {
     }
     #[cfg(feature = "config")]
     if let Some(path) = args.text_if("users") {
-        users.push(Box::new(Listed::open(Path::new(path))?));
+        users.push(Box::new(Listed::open(path.as_ref())?));
     }
     if args.flag("system") {
         users.push(Box::new(System::default()));

@@ -57,16 +57,21 @@ impl Web {
             return Err("what follows a # is never sent".into());
         }
         let host = authority.host();
-        let spec_host = host
+        let port = match authority.as_str().strip_prefix(host) {
+            Some("") => port,
+            _ => authority
+                .port_u16()
+                .filter(|port| *port > 0)
+                .ok_or("a port is 1 to 65535")?,
+        };
+        let bare = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
         Ok(Web {
             prefix: prefix.to_owned(),
             host: authority.as_str().to_owned(),
-            endpoint: Spec::new(kind)
-                .positional(spec_host)
-                .positional(authority.port_u16().unwrap_or(port).to_string()),
+            endpoint: Spec::new(kind).positional(bare).positional(port.to_string()),
             dial,
             places: Semaphore::new(AT_ONCE),
         })
@@ -79,9 +84,9 @@ impl Web {
             return Err(failed("no stream leads there"));
         };
         let request = self.request(name)?;
-        let (response, head_and_body) = exchange(stream, request).await?;
-        match response {
-            StatusCode::OK => Ok(Some(head_and_body)),
+        let (status, body) = exchange(stream, request).await?;
+        match status {
+            StatusCode::OK => Ok(Some(body)),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
             status => Err(failed(format!(
                 "the web server answers with status {}",
@@ -308,6 +313,9 @@ mod tests {
             "http://u:p@h/",
             "http://h/#",
             "http://h /",
+            "http://h:/",
+            "http://h:0/",
+            "http://h:99999/",
         ] {
             assert!(Web::new(prefix, dial.clone()).is_err(), "{prefix}");
         }
