@@ -3,15 +3,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::peer::{accept, ask, assert_silent, deaf, dial, listener, read_all, refusing, reset};
-use crate::harness::{PATIENCE, Run, contains, eventually, netkit, serve};
+use crate::harness::{PATIENCE, Run, contains, eventually, netkit, program, serve};
 
 /// `serve finger ARGS...` on a port that the system picks.
 fn finger_server(args: &[&str]) -> Run {
@@ -134,8 +134,12 @@ fn users_of_the_system() {
 
 fn script(directory: &Path, text: &str) -> String {
     let path = directory.join("program");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by another process: a child that is forked meanwhile would hold it open for writing, and a file that
+    // somebody writes cannot be run.
+    program("install", ["-m755", "/dev/stdin", path.to_str().unwrap()])
+        .input(format!("#!/bin/sh\n{text}\n"))
+        .run()
+        .status(0);
     path.to_str().unwrap().to_owned()
 }
 
@@ -316,7 +320,7 @@ fn queries_are_passed_on_one_server_far() {
     let both = answer(&here, "alice@127.0.0.1@127.0.0.1\r\n");
     assert_eq!(both, "This server asks one other server and no more\r\n");
     // To itself and back is one server far, too.
-    let ours = reserved_loop();
+    let ours = asking_itself();
     assert_eq!(answer(&ours, "alice@127.0.0.1\r\n"), "in\r\n");
     let (_held, nobody) = refusing();
     let port = nobody.port().to_string();
@@ -329,10 +333,13 @@ fn queries_are_passed_on_one_server_far() {
 }
 
 /// A server that passes queries on to its own port.
-fn reserved_loop() -> Run {
-    let (held, address) = refusing();
-    drop(held);
-    let port = address.port().to_string();
+fn asking_itself() -> Run {
+    // Held until the server has it: both may, as both say `SO_REUSEADDR`, and only the server listens.
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.set_reuse_address(true).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    held.bind(&any.into()).unwrap();
+    let port = held.local_addr().unwrap().as_socket().unwrap().port().to_string();
     serve([
         "finger",
         &format!("tcp:{port}:127.0.0.1"),

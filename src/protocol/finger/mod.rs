@@ -225,12 +225,10 @@ fn is_host(host: &str) -> bool {
 
 /// The first line, without its end: LF, or CRLF. A client that ends its half ends its line with it.
 async fn read_line(stream: &mut Stream) -> io::Result<Line> {
+    // It grows with what comes: a client that says nothing costs nothing.
     let mut line = Vec::new();
-    // Room for the line end, and for one byte to see that there is more.
-    let mut part = [0; QUERY_MAX + 3];
     loop {
-        let read = stream.read(&mut part).await?;
-        line.extend_from_slice(&part[..read]);
+        let read = stream.read_buf(&mut line).await?;
         if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             line.truncate(end);
         } else if read > 0 && line.len() <= QUERY_MAX + 1 {

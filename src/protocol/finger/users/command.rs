@@ -2,6 +2,7 @@
 //! Absent: what the program does, and a time limit; dropping the future kills it and what it started.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -29,13 +30,18 @@ pub struct Program {
 }
 
 impl Program {
-    /// Asks this program, found as a shell would find it.
+    /// Asks this program, found as a shell would find it, now and after a change of directory.
     #[must_use]
     pub fn new(path: impl Into<OsString>) -> Self {
         let path = path.into();
+        let source = path.to_string_lossy().into_owned();
+        let absolute = Path::new(&path)
+            .components()
+            .nth(1)
+            .and_then(|_| std::path::absolute(&path).ok());
         Program {
-            source: path.to_string_lossy().into_owned(),
-            path,
+            source,
+            path: absolute.map_or(path, PathBuf::into_os_string),
             places: Semaphore::new(AT_ONCE),
         }
     }
@@ -132,17 +138,25 @@ impl Users for Program {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
+    use std::io::Write;
     use std::time::Duration;
 
     use super::*;
 
     fn script(directory: &Path, text: &str) -> Program {
         let path = directory.join("program");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // Started by its interpreter: a file that was only just written may still be busy elsewhere in this process.
+        // Written by another process: a child that is forked meanwhile would hold it open for writing, and a file
+        // that somebody writes cannot be run.
+        let mut install = std::process::Command::new("install");
+        let mut install = install
+            .arg("-m755")
+            .arg("/dev/stdin")
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        write!(install.stdin.take().unwrap(), "#!/bin/sh\n{text}\n").unwrap();
+        assert!(install.wait().unwrap().success());
         Program::new(path)
     }
 

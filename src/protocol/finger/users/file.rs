@@ -65,7 +65,8 @@ impl Listed {
     pub fn open(path: &Path) -> Result<Self> {
         let (table, identity) = read(path)?;
         Ok(Listed(Arc::new(Shared {
-            path: path.to_owned(),
+            // It is to be found after a change of directory, too.
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             source: path.display().to_string(),
             table: Mutex::new(Arc::new(table)),
             seen: Mutex::new(Some(identity)),
