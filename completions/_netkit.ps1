@@ -35,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
+            [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
@@ -50,6 +51,17 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--ready-fd', '--ready-fd', [CompletionResultType]::ParameterName, 'Write the same lines to descriptor N, then close it')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'After SIGINT or SIGTERM: how long open connections may go on')
             [CompletionResult]::new('--quote', '--quote', [CompletionResultType]::ParameterName, 'qotd: the quote to say, below 512 bytes; default: one of ours a day')
+            [CompletionResult]::new('--users', '--users', [CompletionResultType]::ParameterName, 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes')
+            [CompletionResult]::new('--system', '--system', [CompletionResultType]::ParameterName, 'finger: users of this system, with their .project and .plan')
+            [CompletionResult]::new('--command', '--command', [CompletionResultType]::ParameterName, 'finger: a program that is run with the name as its argument, without a shell; its output is the answer')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'finger: an http or https URL that is asked for with the name behind it')
+            [CompletionResult]::new('--no-list', '--no-list', [CompletionResultType]::ParameterName, 'finger: refuse to list the users of --user-entry and --users')
+            [CompletionResult]::new('--no-answer', '--no-answer', [CompletionResultType]::ParameterName, 'finger: read a query, then close without an answer')
+            [CompletionResult]::new('--forward', '--forward', [CompletionResultType]::ParameterName, 'finger: pass user@host on to that host, one server far')
+            [CompletionResult]::new('--forward-port', '--forward-port', [CompletionResultType]::ParameterName, 'finger: the port of the servers that queries are passed on to; default: 79')
+            [CompletionResult]::new('--query-timeout', '--query-timeout', [CompletionResultType]::ParameterName, 'finger: how long a client may take to send its query, and to take its answer; default: 30s')
+            [CompletionResult]::new('--answer-timeout', '--answer-timeout', [CompletionResultType]::ParameterName, 'finger: how long finding an answer may take; default: 10s')
+            [CompletionResult]::new('--user-entry', '--user-entry', [CompletionResultType]::ParameterName, 'finger: a user, as NAME=TEXT; can be given several times')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
             [CompletionResult]::new('--hexdump', '--hexdump', [CompletionResultType]::ParameterName, 'Show both directions in hexadecimal with offsets, on standard error')
@@ -244,6 +256,25 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
         'netkit;cert;help;help' {
             break
         }
+        'netkit;finger' {
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The port of hosts that are named without one')
+            [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'The port of hosts that are named without one')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Give up on a server that has not answered in full by then')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up on a server that has not answered in full by then')
+            [CompletionResult]::new('-e', '-e', [CompletionResultType]::ParameterName, 'Ask here, whatever host is named: what is asked goes there as it stands')
+            [CompletionResult]::new('--endpoint', '--endpoint', [CompletionResultType]::ParameterName, 'Ask here, whatever host is named: what is asked goes there as it stands')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'Ask for more than usual (RFC 1288: /W)')
+            [CompletionResult]::new('--long', '--long', [CompletionResultType]::ParameterName, 'Ask for more than usual (RFC 1288: /W)')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'netkit;explain' {
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
@@ -283,6 +314,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
+            [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
@@ -319,6 +351,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             break
         }
         'netkit;help;cert;trust' {
+            break
+        }
+        'netkit;help;finger' {
             break
         }
         'netkit;help;explain' {

@@ -32,6 +32,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
             cand cert 'Make certificates and keys, and look at them'
+            cand finger 'Query a finger server'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
@@ -46,6 +47,17 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
             cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'
             cand --quote 'qotd: the quote to say, below 512 bytes; default: one of ours a day'
+            cand --users 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes'
+            cand --system 'finger: users of this system, with their .project and .plan'
+            cand --command 'finger: a program that is run with the name as its argument, without a shell; its output is the answer'
+            cand --url 'finger: an http or https URL that is asked for with the name behind it'
+            cand --no-list 'finger: refuse to list the users of --user-entry and --users'
+            cand --no-answer 'finger: read a query, then close without an answer'
+            cand --forward 'finger: pass user@host on to that host, one server far'
+            cand --forward-port 'finger: the port of the servers that queries are passed on to; default: 79'
+            cand --query-timeout 'finger: how long a client may take to send its query, and to take its answer; default: 30s'
+            cand --answer-timeout 'finger: how long finding an answer may take; default: 10s'
+            cand --user-entry 'finger: a user, as NAME=TEXT; can be given several times'
             cand --log-format 'How a line of the log is written'
             cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
             cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
@@ -224,6 +236,24 @@ set edit:completion:arg-completer[netkit] = {|@words|
         }
         &'netkit;cert;help;help'= {
         }
+        &'netkit;finger'= {
+            cand -p 'The port of hosts that are named without one'
+            cand --port 'The port of hosts that are named without one'
+            cand -t 'Give up on a server that has not answered in full by then'
+            cand --timeout 'Give up on a server that has not answered in full by then'
+            cand -e 'Ask here, whatever host is named: what is asked goes there as it stands'
+            cand --endpoint 'Ask here, whatever host is named: what is asked goes there as it stands'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand -l 'Ask for more than usual (RFC 1288: /W)'
+            cand --long 'Ask for more than usual (RFC 1288: /W)'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'netkit;explain'= {
             cand --log-format 'How a line of the log is written'
             cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
@@ -260,6 +290,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
             cand cert 'Make certificates and keys, and look at them'
+            cand finger 'Query a finger server'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
@@ -287,6 +318,8 @@ set edit:completion:arg-completer[netkit] = {|@words|
         &'netkit;help;cert;show'= {
         }
         &'netkit;help;cert;trust'= {
+        }
+        &'netkit;help;finger'= {
         }
         &'netkit;help;explain'= {
         }

@@ -35,6 +35,7 @@ complete -c netkit -n "__fish_netkit_needs_command" -f -a "serve" -d 'Run a buil
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "finger" -d 'Query a finger server'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "manual" -d 'Write the manual pages into a directory'
@@ -47,6 +48,17 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'O
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l quote -d 'qotd: the quote to say, below 512 bytes; default: one of ours a day' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l users -d 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l system -d 'finger: users of this system, with their .project and .plan' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l command -d 'finger: a program that is run with the name as its argument, without a shell; its output is the answer' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l url -d 'finger: an http or https URL that is asked for with the name behind it' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l no-list -d 'finger: refuse to list the users of --user-entry and --users' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l no-answer -d 'finger: read a query, then close without an answer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l forward -d 'finger: pass user@host on to that host, one server far' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l forward-port -d 'finger: the port of the servers that queries are passed on to; default: 79' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l query-timeout -d 'finger: how long a client may take to send its query, and to take its answer; default: 30s' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l answer-timeout -d 'finger: how long finding an answer may take; default: 10s' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l user-entry -d 'finger: a user, as NAME=TEXT; can be given several times' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
@@ -190,6 +202,16 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the certificates of a file, or those of a server and whether it is to be believed'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "trust" -d 'Print where netkit\'s own authority is, and how to hand it to curl; it is made where there is none yet'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s p -l port -d 'The port of hosts that are named without one' -r
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s t -l timeout -d 'Give up on a server that has not answered in full by then' -r
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s e -l endpoint -d 'Ask here, whatever host is named: what is asked goes there as it stands' -r
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s l -l long -d 'Ask for more than usual (RFC 1288: /W)'
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
@@ -209,14 +231,15 @@ complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-file -d 'Lo
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "finger" -d 'Query a finger server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "ca" -d 'Make an authority, which can issue certificates'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "issue" -d 'Issue a certificate of an authority'

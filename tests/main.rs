@@ -14,6 +14,8 @@ mod connect;
 mod errors;
 mod explain;
 mod faults;
+mod finger;
+mod finger_peers;
 mod floors;
 mod generated;
 mod interop;

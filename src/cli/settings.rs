@@ -59,7 +59,11 @@ fn flag(setting: &'static Param, owners: &[&str]) -> Arg {
             .default_missing_value("yes"),
         ValueKind::Path => arg.value_name("PATH").value_hint(ValueHint::FilePath),
         _ => arg
-            .value_name(setting.name.to_uppercase())
+            .value_name(match setting.value {
+                ValueKind::Duration { .. } => "DURATION".to_owned(),
+                ValueKind::Port { .. } => "PORT".to_owned(),
+                _ => setting.name.to_uppercase(),
+            })
             .allow_hyphen_values(true)
             .action(if is_repeated(setting.name) {
                 ArgAction::Append

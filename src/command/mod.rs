@@ -6,6 +6,7 @@ mod cert;
 mod completions;
 mod connect;
 mod explain;
+mod finger;
 mod host;
 mod listen;
 mod manual;
@@ -49,6 +50,7 @@ enum Verb {
     Listen(listen::Listen),
     #[cfg(feature = "tls")]
     Cert(cert::Cert),
+    Finger(finger::Finger),
     Explain(explain::Explain),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -78,6 +80,7 @@ fn work(cli: Cli, colour: bool) -> Result<Status> {
             start_log(cli.log, colour)?;
             cert.run()
         }
+        Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?),
         Verb::Explain(explain) => explain.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),

@@ -6,6 +6,7 @@ mod daytime;
 mod discard;
 mod drop;
 mod echo;
+pub mod finger;
 mod hold;
 mod qotd;
 mod time;
@@ -34,6 +35,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &qotd::QOTD,
     &drop::DROP,
     &hold::HOLD,
+    &finger::FINGER,
 ];
 
 /// A built-in protocol: one entry in [`PROTOCOLS`].
