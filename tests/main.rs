@@ -17,6 +17,7 @@ mod faults;
 mod floors;
 mod generated;
 mod interop;
+mod lines;
 mod listen;
 mod proxy;
 mod readme;

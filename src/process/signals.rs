@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{self, SignalKind};
 
 /// A signal that came.
@@ -23,6 +24,8 @@ pub struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
+    /// Never asked for: a file that has reached its limit is an error of that write, not the end of the server.
+    _file_limit: unix::Signal,
 }
 
 impl Signals {
@@ -35,6 +38,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
             hangup: unix::signal(SignalKind::hangup())?,
+            _file_limit: unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
         })
     }
 

@@ -7,6 +7,7 @@ mod discard;
 mod drop;
 mod echo;
 mod hold;
+mod lines;
 mod qotd;
 mod time;
 
@@ -32,6 +33,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &daytime::DAYTIME,
     &time::TIME,
     &qotd::QOTD,
+    &lines::LINES,
     &drop::DROP,
     &hold::HOLD,
 ];
