@@ -104,7 +104,7 @@ fn pages() -> Vec<String> {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|verb| *verb != "help")
         .map(|verb| format!("netkit-{verb}.1"))
-        .chain(["netkit-endpoints.7".to_owned(), "netkit.1".to_owned()])
+        .chain(["netkit-endpoints.7", "netkit-lines.5", "netkit.1"].map(str::to_owned))
         .collect();
     pages.sort();
     pages

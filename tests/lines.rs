@@ -349,3 +349,85 @@ fn many_lines_without_an_end_are_held_up_to_the_limit_and_no_further() {
     }
     server.stop().status(0);
 }
+
+// Files of commands
+
+const SHOP: &str = r#"
+greeting = "Welcome"
+unknown = "What?"
+overlong = "Too long"
+
+[[command]]
+prefix = "order "
+append = "FILE"
+reply = "Noted: $1"
+
+[[command]]
+regex = '^add (\d+) (?<more>\d+)$'
+reply = "$1 and $more"
+
+[[command]]
+exact = "bye"
+reply = "Come again"
+close = true
+"#;
+
+#[test]
+fn a_file_of_commands_replaces_greeting_and_commands() {
+    let (directory, file) = directory();
+    let shop = directory.path().join("shop.toml");
+    fs::write(&shop, SHOP.replace("FILE", file.to_str().unwrap())).unwrap();
+    let shop = shop.to_str().unwrap();
+    let server = serve(["lines", TCP, "--max-line", "20", "--commands", shop]);
+    let address = server.address();
+    let talk = "hello\norder tea\u{ff}\r\nadd 1 2\nbye\nadd 3 4\n";
+    let expected = "Welcome\r\nWhat?\r\nNoted: tea\u{ff}\r\n1 and 2\r\nCome again\r\n";
+    assert_eq!(asked(address, talk), expected);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "tea\u{ff}\n");
+    assert_eq!(asked(address, "x".repeat(21)), "Welcome\r\nToo long\r\n");
+    server.stop().status(0);
+}
+
+#[test]
+fn a_file_of_commands_is_read_again_on_sighup_and_a_broken_one_changes_nothing() {
+    let (directory, file) = directory();
+    let shop = directory.path().join("shop.toml");
+    let good = SHOP.replace("FILE", file.to_str().unwrap());
+    fs::write(&shop, &good).unwrap();
+    let server = serve(["lines", TCP, "--commands", shop.to_str().unwrap()]);
+    let mut client = BufReader::new(dial(server.address()));
+    let mut line = || {
+        let mut line = String::new();
+        client.read_line(&mut line).unwrap();
+        client.get_mut().write_all(b"hello\n").unwrap();
+        line
+    };
+    assert_eq!(line(), "Welcome\r\n");
+    assert_eq!(line(), "What?\r\n");
+    fs::write(&shop, good.replace("reply = \"Noted", "repl = \"Noted")).unwrap();
+    server.signal(Signal::HUP);
+    server.await_stderr("line 9: unknown key `repl`");
+    assert_eq!(line(), "What?\r\n");
+    fs::write(&shop, good.replace("What?", "Pardon?")).unwrap();
+    server.signal(Signal::HUP);
+    server.await_stderr("reloaded ");
+    // One answer was under way.
+    assert_eq!(line(), "What?\r\n");
+    assert_eq!(line(), "Pardon?\r\n");
+    drop(client);
+    server.stop().status(0);
+}
+
+#[test]
+fn file_and_commands_exclude_each_other() {
+    let args = ["serve", "lines", TCP, "--file", "a", "--commands", "b"];
+    let outcome = crate::harness::netkit(args).run().status(2);
+    outcome
+        .failed_in_one_line()
+        .mentions("`--file` is for the built-in commands");
+    let outcome = crate::harness::netkit(["serve", "lines", TCP, "--commands", "/no/such"]).run();
+    outcome
+        .status(1)
+        .failed_in_one_line()
+        .mentions("could not read /no/such: no such file or directory");
+}

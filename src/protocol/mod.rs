@@ -7,7 +7,7 @@ mod discard;
 mod drop;
 mod echo;
 mod hold;
-mod lines;
+pub mod lines;
 mod qotd;
 mod time;
 

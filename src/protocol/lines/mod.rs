@@ -5,6 +5,10 @@ mod append;
 mod commands;
 mod round;
 mod split;
+#[cfg(feature = "config")]
+mod table;
+#[cfg(feature = "config")]
+mod template;
 
 use std::future::poll_fn;
 use std::io;
@@ -22,13 +26,19 @@ use super::{Protocol, Service, Setup, Talk, Unfit, Upkeep, answer_and_end};
 use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Stream};
 use crate::diagnostic::listed;
-use crate::endpoint::{Kind, Param, ValueKind};
+use crate::endpoint::{Args, Kind, Param, ValueKind};
 use crate::error::Result;
+#[cfg(feature = "config")]
+use crate::error::{Error, Status};
+
+/// The manual of files of commands, as sections of a page: a line at the margin is a heading.
+#[cfg(feature = "config")]
+pub const MANUAL: &str = include_str!("manual.txt");
 
 /// The table entry.
 pub(super) static LINES: Protocol = Protocol {
     name: "lines",
-    summary: "greets, and answers commands, a line each: hello, goodbye, write: TEXT",
+    summary: "greets, and answers commands, a line each",
     settings: SETTINGS,
     repeated: &[],
     service,
@@ -49,6 +59,13 @@ const SETTINGS: &[Param] = &[
         "what `write: TEXT` appends to; default file.txt",
     )
     .by_name(),
+    #[cfg(feature = "config")]
+    Param::absent(
+        "commands",
+        ValueKind::Path,
+        "a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again",
+    )
+    .by_name(),
 ];
 
 /// What a client that sends no line end can make us hold.
@@ -64,9 +81,11 @@ fn service(setup: &Setup) -> Result<Service, Unfit> {
         let message = "a line has 1 byte to 16MiB";
         return Err(args.refuse("max-line", Kind::OutOfRange, message).into());
     }
-    let current = Current::new(Commands::built_in(args.text("file").as_ref()), &[]);
+    let source = Source::of(args)?;
+    let current = Current::new(source.read()?, &[]);
     let lines = Lines(Arc::new(Shared {
         max_line: usize::try_from(max_line).unwrap_or(usize::MAX),
+        source,
         current: RwLock::new(Arc::new(current)),
     }));
     Ok(Service {
@@ -81,7 +100,60 @@ struct Lines(Arc<Shared>);
 
 struct Shared {
     max_line: usize,
+    source: Source,
     current: RwLock<Arc<Current>>,
+}
+
+/// Where the commands come from.
+enum Source {
+    /// They are our own; texts go to this file.
+    BuiltIn(PathBuf),
+    #[cfg(feature = "config")]
+    File {
+        path: PathBuf,
+        /// As the user wrote it.
+        given: String,
+    },
+}
+
+impl Source {
+    fn of(args: &Args) -> Result<Self, Unfit> {
+        #[cfg(feature = "config")]
+        if args.given("commands") {
+            if args.given("file") {
+                let message =
+                    "`--file` is for the built-in commands; with `--commands`, `append` names files";
+                return Err(args.refuse("file", Kind::Conflict, message).into());
+            }
+            let given = args.text("commands").to_owned();
+            // It is read again, perhaps from another directory.
+            let path = std::path::absolute(&given);
+            let path = path.map_err(|error| Error::io(Status::Failure, &error))?;
+            return Ok(Source::File { path, given });
+        }
+        Ok(Source::BuiltIn(args.text("file").into()))
+    }
+
+    fn read(&self) -> Result<Commands> {
+        match self {
+            Source::BuiltIn(file) => Ok(Commands::built_in(file)),
+            #[cfg(feature = "config")]
+            Source::File { path, given } => table::read(path, given),
+        }
+    }
+
+    /// Reads again what is not our own, and says what that was.
+    fn reread(&self) -> Result<Option<(Commands, String)>> {
+        match self {
+            Source::BuiltIn(_) => Ok(None),
+            #[cfg(feature = "config")]
+            Source::File { path, given } => {
+                let failed = |error: Error| error.on("kept the commands as they were");
+                let commands = table::read(path, given).map_err(failed)?;
+                Ok(Some((commands, given.clone())))
+            }
+        }
+    }
 }
 
 /// The commands, and the files that they append to.
@@ -177,15 +249,28 @@ impl Talk for Lines {
 }
 
 impl Upkeep for Lines {
-    /// Opens the files anew that are open.
+    /// Opens the files anew that are open, and reads the commands again. One that fails keeps neither from the others.
     fn reload(&self) -> Result<Option<String>> {
+        let shared = &self.0;
+        let current = shared.current();
         let mut reloaded = Vec::new();
-        for file in &self.0.current().files {
-            if file.reopen()? {
-                reloaded.push(file.path().display().to_string());
+        let mut failed = None;
+        for file in &current.files {
+            match file.reopen() {
+                Ok(true) => reloaded.push(file.path().display().to_string()),
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok((!reloaded.is_empty()).then(|| listed(&reloaded, "and")))
+        if let Some((commands, name)) = shared.source.reread()? {
+            let new = Current::new(commands, &current.files);
+            *shared.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+            reloaded.push(name);
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok((!reloaded.is_empty()).then(|| listed(&reloaded, "and"))),
+        }
     }
 }
 
@@ -196,7 +281,7 @@ mod tests {
 
     use super::*;
     use crate::connection::dial::Dial;
-    use crate::endpoint::{Args, Role, Spec};
+    use crate::endpoint::{Role, Spec};
     use crate::error::{Error, Status};
     use crate::protocol::tests::pair;
 
