@@ -1,8 +1,12 @@
 //! lines: a server that answers commands, a line each.
-//! Absent: what a line is (`split`), what it leads to (`commands`, `round`), files of commands, and the disk (`append`).
+//! Absent: what a line is (`split`), what it leads to (`commands`, `round`), files of commands (`table`), and the disk
+//! (`append`).
 
 mod append;
 mod commands;
+mod current;
+#[cfg(feature = "config")]
+mod fields;
 mod round;
 mod split;
 #[cfg(feature = "config")]
@@ -12,24 +16,20 @@ mod template;
 
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-use self::append::Appender;
-use self::commands::Commands;
+use self::current::{Current, Source};
 use self::round::{Round, Then};
 use self::split::Split;
 use super::{Protocol, Service, Setup, Talk, Unfit, Upkeep, answer_and_end};
 use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Stream};
 use crate::diagnostic::listed;
-use crate::endpoint::{Args, Kind, Param, ValueKind};
+use crate::endpoint::{Kind, Param, ValueKind};
 use crate::error::Result;
-#[cfg(feature = "config")]
-use crate::error::{Error, Status};
 
 /// The manual of files of commands, as sections of a page: a line at the margin is a heading.
 #[cfg(feature = "config")]
@@ -102,88 +102,6 @@ struct Shared {
     max_line: usize,
     source: Source,
     current: RwLock<Arc<Current>>,
-}
-
-/// Where the commands come from.
-enum Source {
-    /// They are our own; texts go to this file.
-    BuiltIn(PathBuf),
-    #[cfg(feature = "config")]
-    File {
-        path: PathBuf,
-        /// As the user wrote it.
-        given: String,
-    },
-}
-
-impl Source {
-    fn of(args: &Args) -> Result<Self, Unfit> {
-        #[cfg(feature = "config")]
-        if args.given("commands") {
-            if args.given("file") {
-                let message =
-                    "`--file` is for the built-in commands; with `--commands`, `append` names files";
-                return Err(args.refuse("file", Kind::Conflict, message).into());
-            }
-            let given = args.text("commands").to_owned();
-            // It is read again, perhaps from another directory.
-            let path = std::path::absolute(&given);
-            let path = path.map_err(|error| Error::io(Status::Failure, &error))?;
-            return Ok(Source::File { path, given });
-        }
-        Ok(Source::BuiltIn(args.text("file").into()))
-    }
-
-    fn read(&self) -> Result<Commands> {
-        match self {
-            Source::BuiltIn(file) => Ok(Commands::built_in(file)),
-            #[cfg(feature = "config")]
-            Source::File { path, given } => table::read(path, given),
-        }
-    }
-
-    /// Reads again what is not our own, and says what that was.
-    fn reread(&self) -> Result<Option<(Commands, String)>> {
-        match self {
-            Source::BuiltIn(_) => Ok(None),
-            #[cfg(feature = "config")]
-            Source::File { path, given } => {
-                let failed = |error: Error| error.on("kept the commands as they were");
-                let commands = table::read(path, given).map_err(failed)?;
-                Ok(Some((commands, given.clone())))
-            }
-        }
-    }
-}
-
-/// The commands, and the files that they append to.
-struct Current {
-    commands: Commands,
-    files: Vec<Arc<Appender>>,
-}
-
-impl Current {
-    /// Two that write to one file would be in each other's way, so those in use are taken over.
-    fn new(commands: Commands, before: &[Arc<Appender>]) -> Self {
-        let appender = |path: &PathBuf| match before.iter().find(|file| file.path() == path) {
-            Some(file) => Arc::clone(file),
-            None => Arc::new(Appender::new(path.clone())),
-        };
-        let files = commands.files.iter().map(appender).collect();
-        Current { commands, files }
-    }
-
-    /// What goes out, once what is to be saved is on disk or is known not to be.
-    async fn settle(&self, mut round: Round) -> Vec<u8> {
-        let mut saved = Vec::new();
-        for save in std::mem::take(&mut round.saves) {
-            saved.push(match self.files.get(save.file) {
-                Some(file) => file.save(save.text).await.is_ok(),
-                None => false,
-            });
-        }
-        round.settled(&self.commands, &saved)
-    }
 }
 
 impl Shared {
@@ -281,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::connection::dial::Dial;
-    use crate::endpoint::{Role, Spec};
+    use crate::endpoint::{Args, Role, Spec};
     use crate::error::{Error, Status};
     use crate::protocol::tests::pair;
 

@@ -10,9 +10,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::commands::{Append, Command, Commands, Pattern, Template, said};
+use super::fields::{Fields, Wrong, ticked};
 use super::template::{Names, template};
-use crate::diagnostic::{Diagnostic, Span, line_of, listed, quoted};
-use crate::endpoint::nearest;
+use crate::diagnostic::{Span, line_of, listed};
 use crate::error::{Error, Result, Status};
 
 /// More than anybody writes by hand.
@@ -24,47 +24,6 @@ const COMMANDS_MAX: usize = 1000;
 const TOP: &[&str] = &["greeting", "unknown", "overlong", "unsaved", "command"];
 const COMMAND: &[&str] = &["exact", "prefix", "regex", "reply", "append", "text", "close"];
 const PATTERNS: &[&str] = &["exact", "prefix", "regex"];
-
-/// What is wrong, and where.
-#[derive(Debug, PartialEq, Eq)]
-struct Wrong {
-    message: String,
-    span: Span,
-    help: Option<String>,
-}
-
-impl Wrong {
-    fn new(range: Range<usize>, message: impl Into<String>) -> Self {
-        Wrong {
-            message: message.into(),
-            span: Span::new(range.start, range.end),
-            help: None,
-        }
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// The error, shown in the line of the file.
-    fn within(self, name: &str, text: &str) -> Error {
-        let (number, line, span) = line_of(text, self.span);
-        let picture = Diagnostic {
-            message: String::new(),
-            source: line.to_owned(),
-            span,
-            help: None,
-        }
-        .picture();
-        let why = format!("{name}, line {number}: {}", self.message);
-        let error = Error::new(Status::Usage, why).picture(picture);
-        match self.help {
-            Some(help) => error.help(help),
-            None => error,
-        }
-    }
-}
 
 /// Reads a file of commands, which `name` stands for in messages.
 ///
@@ -266,53 +225,6 @@ fn covers(earlier: &Command, later: &Command) -> bool {
         (pattern, Pattern::Exact(line)) => pattern.fit(line).is_some(),
         (Pattern::Prefix(short), Pattern::Prefix(long)) => long.starts_with(short),
         _ => false,
-    }
-}
-
-fn ticked(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| format!("`{name}`")).collect()
-}
-
-/// The fields of a table, of which each has a name that is known.
-struct Fields<'t, 'i>(&'t DeTable<'i>);
-
-impl<'t, 'i> Fields<'t, 'i> {
-    fn of(table: &'t DeTable<'i>, known: &[&str]) -> Result<Self, Wrong> {
-        let unknown = table.iter().filter(|(key, _)| !known.contains(&&**key.get_ref()));
-        // The first in the file: the table is in the order of the alphabet.
-        let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else {
-            return Ok(Fields(table));
-        };
-        let wrong = Wrong::new(key.span(), format!("unknown key {}", quoted(key.get_ref())));
-        Err(match nearest(key.get_ref(), known.iter().copied()) {
-            Some(name) => wrong.help(format!("did you mean `{name}`?")),
-            None => wrong.help(format!("there are {}", listed(&ticked(known), "and"))),
-        })
-    }
-
-    fn get(&self, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
-        self.0.get(name)
-    }
-
-    fn text(&self, name: &str) -> Result<Option<(Range<usize>, &'t str)>, Wrong> {
-        match self.get(name).map(|value| (value.span(), value.get_ref())) {
-            None => Ok(None),
-            Some((span, DeValue::String(text))) => Ok(Some((span, text))),
-            Some((span, _)) => Err(Wrong::new(span, format!("`{name}` is a text in quotation marks"))),
-        }
-    }
-
-    fn required(&self, name: &str, whole: &Range<usize>) -> Result<(Range<usize>, &'t str), Wrong> {
-        let missing = || Wrong::new(whole.clone(), format!("`{name}` is missing"));
-        self.text(name)?.ok_or_else(missing)
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, Wrong> {
-        match self.get(name).map(|value| (value.span(), value.get_ref())) {
-            None => Ok(false),
-            Some((_, DeValue::Boolean(flag))) => Ok(*flag),
-            Some((span, _)) => Err(Wrong::new(span, format!("`{name}` is true or false"))),
-        }
     }
 }
 
