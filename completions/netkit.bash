@@ -1107,7 +1107,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__serve)
-            opts="-v -q -h --hexdump --max-connections --idle-timeout --handshake-timeout --once --workers --ready-file --ready-fd --grace --quote --users --system --command --url --no-list --no-answer --forward --forward-port --query-timeout --answer-timeout --user-entry --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold finger"
+            opts="-v -q -h --hexdump --max-connections --idle-timeout --handshake-timeout --once --workers --ready-file --ready-fd --grace --quote --max-line --file --commands --users --system --command --url --no-list --no-answer --forward --forward-port --query-timeout --answer-timeout --user-entry --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd lines drop hold finger"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1154,6 +1154,40 @@ _netkit() {
                     ;;
                 --quote)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-line)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --commands)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --users)

@@ -48,6 +48,9 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'O
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l quote -d 'qotd: the quote to say, below 512 bytes; default: one of ours a day' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-line -d 'lines: the longest line that is taken, in bytes, its end not counted; default 16384' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l file -d 'lines: what `write: TEXT` appends to; default file.txt' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l commands -d 'lines: a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l users -d 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l system -d 'finger: users of this system, with their .project and .plan' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l command -d 'finger: a program that is run with the name as its argument, without a shell; its output is the answer' -r -F

@@ -109,6 +109,7 @@ const FLOORS: &[Floor] = &[
                     "hyper_util",
                     "nix",
                     "nom",
+                    "regex",
                     "rustix",
                     "time",
                     "tokio::fs",

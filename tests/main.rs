@@ -19,6 +19,7 @@ mod finger_peers;
 mod floors;
 mod generated;
 mod interop;
+mod lines;
 mod listen;
 mod proxy;
 mod readme;

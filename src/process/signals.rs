@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
 
+use rustix::process::Signal as Number;
 use tokio::runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::oneshot;
@@ -27,6 +28,8 @@ pub struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
+    /// Never asked for: a file that has reached its limit is an error of that write, not the end of the server.
+    _file_limit: unix::Signal,
 }
 
 impl Signals {
@@ -39,6 +42,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
             hangup: unix::signal(SignalKind::hangup())?,
+            _file_limit: unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
         })
     }
 
