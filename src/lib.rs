@@ -29,7 +29,7 @@ pub mod kernel;
 pub mod layer;
 pub mod process;
 pub mod protocol;
-
+pub mod reconnect;
 pub mod relay;
 pub mod server;
 #[cfg(feature = "cli")]
