@@ -154,7 +154,8 @@ impl Keeper {
                         return self.refuse(&error).await;
                     }
                     self.disappoint(&error);
-                    (error.to_string(), failures == 0)
+                    // Who was just told of the failure need not read of it.
+                    (error.to_string(), failures == 0 && !self.waiting.is_empty())
                 }
             };
             failures = failures.saturating_add(1);
@@ -162,7 +163,7 @@ impl Keeper {
             let again = duration_text(whole_millis(delay));
             // The first failure of a row is worth a line in any case; the others are for those who watch.
             if grave {
-                warn!("{why}; trying again, in {again} for the first time");
+                warn!("{why}; trying again in {again}");
             } else {
                 debug!("{why}; trying again in {again}");
             }

@@ -21,6 +21,7 @@ mod listen;
 mod proxy;
 mod readme;
 mod ready;
+mod reconnect;
 mod serve;
 mod tables;
 #[cfg(feature = "tls")]

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Level, debug, enabled, warn};
@@ -17,6 +18,7 @@ use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
 use netkit::error::{Error, Result, Status, reason};
 use netkit::layer::crlf::Crlf;
 use netkit::layer::idle::{IdleLimit, limited};
+use netkit::relay::resumable::{Outbound, Parting, converse_resumably};
 use netkit::relay::{Broken, DatagramTerms, Ending, converse, converse_in_datagrams};
 use netkit::terminal::progress::Progress;
 use netkit::transport::stdio;
@@ -47,11 +49,25 @@ pub(super) async fn within(
 pub(super) struct Terms<'a> {
     endpoint: &'a str,
     options: &'a TalkOptions,
+    /// Somebody wants to know how many bytes went by.
+    counted: bool,
 }
 
 impl<'a> Terms<'a> {
     pub(super) fn of(options: &'a TalkOptions, endpoint: &'a str) -> Self {
-        Terms { endpoint, options }
+        Terms {
+            endpoint,
+            options,
+            counted: false,
+        }
+    }
+
+    /// Bytes are counted, whoever looks on.
+    pub(super) fn counted(self) -> Self {
+        Terms {
+            counted: true,
+            ..self
+        }
     }
 
     /// How long a UDP peer may be silent once our input has ended.
@@ -106,6 +122,43 @@ impl Console {
         finish(watch.over(talk).await, terms)
     }
 
+    /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`.
+    pub(super) async fn converse_resumably(
+        &mut self,
+        peer: Stream,
+        terms: &Terms<'_>,
+        outbound: &mut Outbound,
+    ) -> Result<Round> {
+        let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
+        let Connection::Stream(mut peer) = connection else {
+            return Ok(Round::Over(Status::Done));
+        };
+        let counts = Arc::clone(&watch.count.0);
+        let head = terms.options.send.as_ref().map_or(&[][..], |payload| &payload.0);
+        let limit = terms.options.half_close_timeout;
+        let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, limit);
+        let done = watch.over(talk).await;
+        let why = match done {
+            Ok(Parting::Done | Parting::Ours) => return Ok(Round::Over(Status::Done)),
+            Ok(Parting::Left) => "the peer closed it".to_owned(),
+            // What is cut off may be all that was to come: whoever tolerates that has a clean end.
+            Err(Broken::Peer(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && terms.options.tolerate_truncation
+                    && outbound.is_done() =>
+            {
+                return finish(Err(Broken::Peer(error)), terms).map(Round::Over);
+            }
+            Err(Broken::Peer(error)) if !IdleLimit::caused(&error) => reason(&error),
+            Err(broken) => return finish(Err(broken), terms).map(Round::Over),
+        };
+        Ok(Round::Lost(Loss {
+            why,
+            sent: counts.sent(),
+            waiting: outbound.waiting(),
+        }))
+    }
+
     /// Talks with a peer in datagrams; `quiet` is how long it may be silent once our input has ended.
     pub(super) async fn converse_in_datagrams(
         &mut self,
@@ -142,7 +195,7 @@ impl Console {
             count: Count::default(),
         };
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if watch.bar.is_some() || enabled!(Level::DEBUG) {
+        if terms.counted || watch.bar.is_some() || enabled!(Level::DEBUG) {
             taps.push(Box::new(watch.count.clone()));
         }
         if options.hexdump {
@@ -163,6 +216,41 @@ impl Console {
             return true;
         }
         !options.no_progress && self.size.is_some() && io::stderr().is_terminal()
+    }
+}
+
+/// What one connection's part of a conversation came to.
+pub(super) enum Round {
+    /// That was all.
+    Over(Status),
+    /// The connection is gone, and the conversation is not over.
+    Lost(Loss),
+}
+
+/// A connection that was lost.
+pub(super) struct Loss {
+    pub(super) why: String,
+    /// Bytes that it took; how many of them arrived, nobody knows.
+    sent: u64,
+    /// Bytes that were read and that it did not take.
+    waiting: usize,
+}
+
+impl Loss {
+    /// Says so, and what became of our bytes.
+    pub(super) fn warn(&self, endpoint: &str) {
+        let Loss { why, sent, waiting } = self;
+        let sent = match sent {
+            0 => "nothing was sent on it".to_owned(),
+            1 => "1 byte was sent on it and may not have arrived".to_owned(),
+            sent => format!("{sent} bytes were sent on it and may not all have arrived"),
+        };
+        let kept = match waiting {
+            0 => String::new(),
+            1 => ", 1 more is kept for the next".to_owned(),
+            waiting => format!(", {waiting} more are kept for the next"),
+        };
+        warn!("lost the connection to {endpoint}: {why}; {sent}{kept}");
     }
 }
 
