@@ -5,19 +5,18 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::Args;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::talk::{Console, Round, Terms, within};
+use super::session::{self, Session};
+use super::talk::{Console, Terms, within};
 use crate::cli::options::{ReconnectOptions, TalkOptions};
 use crate::cli::{complete, help};
-use netkit::connection::{Connection, Facts};
+use netkit::connection::Connection;
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
 use netkit::process::{runtime, signals};
-use netkit::reconnect::Reconnect;
-use netkit::relay::resumable::Outbound;
-use netkit::transport::Connector;
+use netkit::terminal::{console as terminal, history};
 use netkit::transport::reading::ClientEndpoint;
 
 const NOTES: &str = "\
@@ -44,6 +43,20 @@ Notes:
   that cannot be read ends the run with status 2. -v shows each attempt, its
   delay and its reason; the first failure of a row is always shown.
 
+  On a terminal, with both standard input and output, lines are edited before
+  they are sent, each with an LF (--crlf: CRLF) at its end, and what comes is
+  shown above the line being typed. A line that begins with ~ may be for netkit:
+  ~. disconnects, ~r reconnects, ~i shows facts of the connection, ~? helps, and
+  ~~ sends a ~. Ctrl-D on an empty line ends our half, what comes is still
+  shown; Ctrl-C ends the run with status 130. So that a peer cannot drive the
+  terminal, control characters that it sends, other than LF and tab, are shown
+  as escapes such as \\x1b; an unfinished line is shown as a line of its own.
+  Lines are remembered for each endpoint, below netkit/history in the state
+  directory ($XDG_STATE_HOME, or ~/.local/state), for their owner alone; not
+  those that begin with a space or a ~, and none with --no-history. None of this
+  holds if either is a pipe or a file: bytes are bytes. To have them so on a
+  terminal, put cat before or behind.
+
   UDP: each read of standard input is a datagram, and what comes back is
   written as it comes. There is no end to wait for: after the end of standard
   input the run is over when nothing has come for 1s, or for the time that
@@ -68,6 +81,9 @@ pub(crate) struct Connect {
     talk: TalkOptions,
     #[command(flatten)]
     again: ReconnectOptions,
+    /// On a terminal: remember no line that is typed, and recall none
+    #[arg(long)]
+    no_history: bool,
 }
 
 impl Connect {
@@ -92,7 +108,7 @@ impl Connect {
                 () = signals::interrupted() => Ok(Status::Interrupted),
                 // Without a file the signal keeps its meaning: the terminal is gone.
                 never = signals::on_hangup(|| reopen(log)), if log.has_file() => match never {},
-                done = within(self.talk.timeout, endpoint.text(), self.converse(&endpoint)) => done,
+                done = within(self.talk.timeout, endpoint.text(), self.converse(&endpoint, log)) => done,
             }
         });
         // A read of standard input, or a name being looked up, must not keep the process.
@@ -100,34 +116,35 @@ impl Connect {
         status
     }
 
-    async fn converse(&self, endpoint: &Arc<ClientEndpoint>) -> Result<Status> {
+    async fn converse(&self, endpoint: &Arc<ClientEndpoint>, log: &Log) -> Result<Status> {
+        let mut session = Session::of(endpoint, &self.talk, &self.again);
+        // Datagrams have no half to end and no line to keep up; what a descriptor is shows only later.
+        let bare = endpoint.carries_datagrams() || endpoint.type_name() == "fd";
+        let keyboard = !bare && !self.talk.no_stdin && !self.talk.progress;
+        if keyboard && terminal::Console::is_possible() {
+            let history = match self.no_history {
+                true => None,
+                false => history::file(endpoint.type_name(), endpoint.text()),
+            };
+            let opened = terminal::Console::open(history).map_err(|error| {
+                Error::io(Status::Failure, &error).on("could not edit lines on the terminal")
+            })?;
+            // A dumb terminal is one that bytes go through as they are.
+            if let Some((console, stream)) = opened {
+                return session.at_terminal(console, stream, log).await;
+            }
+        }
         if self.again.reconnect {
-            self.talk_again_and_again(endpoint).await
+            session.through(Console::open(&self.talk)?).await
         } else {
             self.talk_once(endpoint).await
-        }
-    }
-
-    /// On one connection after the other, until the conversation is over.
-    async fn talk_again_and_again(&self, endpoint: &Arc<ClientEndpoint>) -> Result<Status> {
-        let mut console = Console::open(&self.talk)?;
-        let line = Reconnect::start(Arc::clone(endpoint) as Arc<dyn Connector>, self.again.backoff);
-        let terms = Terms::of(&self.talk, endpoint.text()).counted();
-        let mut outbound = Outbound::default();
-        loop {
-            let stream = line.when_connected(self.again.fail_after).await?;
-            said(stream.facts());
-            match console.converse_resumably(stream, &terms, &mut outbound).await? {
-                Round::Over(status) => return Ok(status),
-                Round::Lost(loss) => loss.warn(endpoint.text()),
-            }
         }
     }
 
     async fn talk_once(&self, endpoint: &ClientEndpoint) -> Result<Status> {
         let mut console = Console::open(&self.talk)?;
         let connection = endpoint.connect().await?;
-        said(connection.facts());
+        session::said(connection.facts());
         let terms = Terms::of(&self.talk, endpoint.text());
         match connection {
             Connection::Stream(stream) => console.converse(stream, &terms).await,
@@ -138,10 +155,6 @@ impl Connect {
             }
         }
     }
-}
-
-fn said(facts: &Facts) {
-    debug!("connected to {} from {}", facts.peer, facts.local);
 }
 
 fn reopen(log: &Log) {

@@ -9,11 +9,13 @@ use std::time::Duration;
 use tracing::{Level, debug, enabled, warn};
 
 use crate::cli::options::TalkOptions;
+use crate::cli::values::Payload;
 use netkit::connection::prefixed::Prefixed;
+use netkit::connection::stream::Io;
 use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::tap::hexdump::Hexdump;
 use netkit::connection::tap::log::Log;
-use netkit::connection::tap::{Tap, tapped};
+use netkit::connection::tap::{Tap, tapped, tapped_stream};
 use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
 use netkit::error::{Error, Result, Status, reason};
 use netkit::layer::crlf::Crlf;
@@ -49,25 +51,11 @@ pub(super) async fn within(
 pub(super) struct Terms<'a> {
     endpoint: &'a str,
     options: &'a TalkOptions,
-    /// Somebody wants to know how many bytes went by.
-    counted: bool,
 }
 
 impl<'a> Terms<'a> {
     pub(super) fn of(options: &'a TalkOptions, endpoint: &'a str) -> Self {
-        Terms {
-            endpoint,
-            options,
-            counted: false,
-        }
-    }
-
-    /// Bytes are counted, whoever looks on.
-    pub(super) fn counted(self) -> Self {
-        Terms {
-            counted: true,
-            ..self
-        }
+        Terms { endpoint, options }
     }
 
     /// How long a UDP peer may be silent once our input has ended.
@@ -81,6 +69,26 @@ pub(super) struct Console {
     stream: Stream,
     /// Bytes that are left in the file on standard input, if it is one.
     size: Option<u64>,
+    /// What shows lines where standard error would get in the way.
+    dump: Option<Arc<Liner>>,
+}
+
+type Liner = dyn Fn(&str) -> bool + Send + Sync;
+
+/// A writer of whole lines on a [`Liner`].
+struct Lines(Arc<Liner>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !(self.0)(&String::from_utf8_lossy(bytes)) {
+            io::Write::write_all(&mut io::stderr(), bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Console {
@@ -101,7 +109,28 @@ impl Console {
         if options.crlf {
             stream = stream.map(Crlf::new);
         }
-        Ok(Console { stream, size })
+        Ok(Console {
+            stream,
+            size,
+            dump: None,
+        })
+    }
+
+    /// Another end of ours: `stream`, a terminal where lines are edited. `dump` is where a hexdump goes.
+    pub(super) fn at(
+        stream: impl Io,
+        options: &TalkOptions,
+        dump: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let mut stream = Stream::new(stream, Facts::new(Address::Stdio, Address::Stdio));
+        if options.crlf {
+            stream = stream.map(Crlf::new);
+        }
+        Console {
+            stream,
+            size: None,
+            dump: Some(Arc::new(dump)),
+        }
     }
 
     /// Talks with a peer on a stream.
@@ -122,25 +151,28 @@ impl Console {
         finish(watch.over(talk).await, terms)
     }
 
-    /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`.
+    /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`, and
+    /// what goes by on it is counted.
     pub(super) async fn converse_resumably(
         &mut self,
         peer: Stream,
         terms: &Terms<'_>,
         outbound: &mut Outbound,
+        counts: &Count,
     ) -> Result<Round> {
+        let peer = tapped_stream(peer, vec![Box::new(counts.clone())]);
         let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
         let Connection::Stream(mut peer) = connection else {
             return Ok(Round::Over(Status::Done));
         };
-        let counts = Arc::clone(&watch.count.0);
-        let head = terms.options.send.as_ref().map_or(&[][..], |payload| &payload.0);
+        let none = Payload::default();
+        let head = &terms.options.send.as_ref().unwrap_or(&none).0;
         let limit = terms.options.half_close_timeout;
         let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, limit);
         let done = watch.over(talk).await;
-        let why = match done {
+        let broken = match done {
             Ok(Parting::Done | Parting::Ours) => return Ok(Round::Over(Status::Done)),
-            Ok(Parting::Left) => "the peer closed it".to_owned(),
+            Ok(Parting::Left) => None,
             // What is cut off may be all that was to come: whoever tolerates that has a clean end.
             Err(Broken::Peer(error))
                 if error.kind() == io::ErrorKind::UnexpectedEof
@@ -149,12 +181,12 @@ impl Console {
             {
                 return finish(Err(Broken::Peer(error)), terms).map(Round::Over);
             }
-            Err(Broken::Peer(error)) if !IdleLimit::caused(&error) => reason(&error),
+            Err(Broken::Peer(error)) if !IdleLimit::caused(&error) => Some(error),
             Err(broken) => return finish(Err(broken), terms).map(Round::Over),
         };
         Ok(Round::Lost(Loss {
-            why,
-            sent: counts.sent(),
+            broken,
+            sent: counts.0.sent(),
             waiting: outbound.waiting(),
         }))
     }
@@ -195,11 +227,14 @@ impl Console {
             count: Count::default(),
         };
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if terms.counted || watch.bar.is_some() || enabled!(Level::DEBUG) {
+        if watch.bar.is_some() || enabled!(Level::DEBUG) {
             taps.push(Box::new(watch.count.clone()));
         }
         if options.hexdump {
-            taps.push(Box::new(Hexdump::stderr()));
+            taps.push(Box::new(match &self.dump {
+                Some(dump) => Hexdump::new(Lines(Arc::clone(dump))),
+                None => Hexdump::stderr(),
+            }));
         }
         if enabled!(Level::TRACE) {
             taps.push(Box::new(Log::new()));
@@ -229,7 +264,8 @@ pub(super) enum Round {
 
 /// A connection that was lost.
 pub(super) struct Loss {
-    pub(super) why: String,
+    /// `None`: the peer closed it.
+    broken: Option<io::Error>,
     /// Bytes that it took; how many of them arrived, nobody knows.
     sent: u64,
     /// Bytes that were read and that it did not take.
@@ -237,9 +273,27 @@ pub(super) struct Loss {
 }
 
 impl Loss {
+    /// What it means for a run that wants no other connection.
+    pub(super) fn end(self, terms: &Terms<'_>) -> Result<Status> {
+        finish(
+            match self.broken {
+                None => Ok(Ending::Peer),
+                Some(error) => Err(Broken::Peer(error)),
+            },
+            terms,
+        )
+    }
+
     /// Says so, and what became of our bytes.
     pub(super) fn warn(&self, endpoint: &str) {
-        let Loss { why, sent, waiting } = self;
+        let Loss {
+            broken,
+            sent,
+            waiting,
+        } = self;
+        let why = broken
+            .as_ref()
+            .map_or_else(|| "the peer closed it".into(), reason);
         let sent = match sent {
             0 => "nothing was sent on it".to_owned(),
             1 => "1 byte was sent on it and may not have arrived".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::task::Poll;
 
 use tokio::signal::unix::{self, SignalKind};
 
@@ -57,6 +58,25 @@ pub async fn interrupted() {
         // The signal then ends the process as it does by default.
         Err(_) => std::future::pending().await,
     }
+}
+
+/// Returns when somebody other than the user at the keyboard wants the process to end: SIGTERM, SIGQUIT, and SIGHUP if
+/// that has no other meaning. For those who have something to put back before.
+pub async fn told_to_end(hangup_too: bool) {
+    let mut kinds = vec![SignalKind::terminate(), SignalKind::quit()];
+    if hangup_too {
+        kinds.push(SignalKind::hangup());
+    }
+    // One that cannot be listened to ends the process as it does by default.
+    let mut signals: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| unix::signal(kind).ok())
+        .collect();
+    std::future::poll_fn(|cx| {
+        let came = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Calls `heed` on every SIGHUP, for as long as it is polled; where the signal cannot be listened to, never.

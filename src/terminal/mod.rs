@@ -1,4 +1,9 @@
-//! What is shown on a terminal.
+//! What is shown on a terminal, and what is typed there.
 //! Absent: the network.
 
+pub mod console;
+mod editor;
+pub mod history;
+mod modes;
 pub mod progress;
+mod shown;
