@@ -47,6 +47,13 @@ enum Turn {
     Lost,
 }
 
+/// What waiting for a connection came to.
+enum Reached {
+    Peer(Stream),
+    /// The user no longer waits.
+    End(Status),
+}
+
 /// Where connections come from.
 enum Dialling {
     /// Each is asked for.
@@ -95,10 +102,12 @@ impl<'a> Session<'a> {
         // Where the log goes to the same terminal, it must not tear the line being typed.
         let diverted = io::stderr().is_terminal().then(|| log.divert(terminal.liner()));
         let hangup_too = !log.has_file();
+        let stopper = terminal.stopper();
         let done = tokio::select! {
             biased;
             () = signals::interrupted() => Ok(Status::Interrupted),
             () = signals::told_to_end(hangup_too) => Ok(Status::Interrupted),
+            never = signals::on_suspension(stopper) => match never {},
             // The conversation's stream is dropped with it.
             done = self.rounds(&mut terminal, stream) => done,
         };
@@ -111,28 +120,41 @@ impl<'a> Session<'a> {
         let mut console = Console::at(stream, self.talk, terminal.liner());
         let mut dialling = self.dialling();
         loop {
-            let connected = tokio::select! {
-                connected = self.connect(&dialling) => connected?,
-                wish = terminal.wish() => match wish {
-                    Wish::Disconnect => return Ok(Status::Done),
-                    Wish::Interrupt => return Ok(Status::Interrupted),
-                    Wish::Failed(why) => return Err(unusable(why)),
-                    Wish::Facts => {
-                        terminal.say(format!("not connected to {}\n", self.endpoint.text())).await;
-                        continue;
-                    }
-                    Wish::Reconnect => {
-                        dialling = self.dialling();
-                        continue;
-                    }
-                },
+            let Some(connected) = self.reach(terminal, &dialling).await? else {
+                // An attempt at once, which a line that is kept up makes only when it is begun.
+                dialling = self.dialling();
+                continue;
+            };
+            let connected = match connected {
+                Reached::Peer(stream) => stream,
+                Reached::End(status) => return Ok(status),
             };
             said(connected.facts());
             match self.round(terminal, &mut console, connected).await? {
                 Turn::Over(status) => return Ok(status),
-                // An attempt at once, which a line that is kept up makes only when it is begun.
                 Turn::Redial => dialling = self.dialling(),
                 Turn::Lost => {}
+            }
+        }
+    }
+
+    /// Waits for a connection; `None` if the user wants another attempt, now.
+    async fn reach(&self, terminal: &mut console::Console, dialling: &Dialling) -> Result<Option<Reached>> {
+        let connected = self.connect(dialling);
+        tokio::pin!(connected);
+        loop {
+            tokio::select! {
+                connected = &mut connected => return Ok(Some(Reached::Peer(connected?))),
+                wish = terminal.wish() => match wish {
+                    Wish::Disconnect => return Ok(Some(Reached::End(Status::Done))),
+                    Wish::Interrupt => return Ok(Some(Reached::End(Status::Interrupted))),
+                    Wish::Failed(why) => return Err(unusable(why)),
+                    Wish::Reconnect => return Ok(None),
+                    Wish::Facts => {
+                        let endpoint = self.endpoint.text();
+                        terminal.say(format!("not connected to {endpoint}\n")).await;
+                    }
+                },
             }
         }
     }

@@ -79,6 +79,18 @@ pub async fn told_to_end(hangup_too: bool) {
     .await;
 }
 
+/// Calls `stop` on every SIGTSTP, which no longer stops the process by itself; where the signal cannot be listened to, it
+/// does, and nothing is called.
+pub async fn on_suspension(stop: impl Fn()) -> Infallible {
+    let kind = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+    if let Ok(mut signal) = unix::signal(kind) {
+        while signal.recv().await.is_some() {
+            stop();
+        }
+    }
+    std::future::pending().await
+}
+
 /// Calls `heed` on every SIGHUP, for as long as it is polled; where the signal cannot be listened to, never.
 pub async fn on_hangup(mut heed: impl FnMut()) -> Infallible {
     if let Ok(mut signal) = unix::signal(SignalKind::hangup()) {

@@ -58,7 +58,7 @@ pub struct Console {
     screen: Screen,
     desk: JoinHandle<Keys>,
     // The last to go.
-    _modes: Modes,
+    modes: Modes,
 }
 
 impl Console {
@@ -75,7 +75,7 @@ impl Console {
     /// What the system says.
     pub fn open(history: Option<PathBuf>) -> io::Result<Option<(Console, DuplexStream)>> {
         let modes = Modes::found()?;
-        let Some((keys, screen)) = editor::start(history)? else {
+        let Some((keys, screen)) = editor::start(history, &modes)? else {
             return Ok(None);
         };
         let (ours, theirs) = duplex(ROOM);
@@ -93,7 +93,7 @@ impl Console {
             wishes,
             screen,
             desk: tokio::spawn(desk.run(keys, reader)),
-            _modes: modes,
+            modes,
         };
         Ok(Some((console, theirs)))
     }
@@ -116,6 +116,12 @@ impl Console {
     pub fn liner(&self) -> impl Fn(&str) -> bool + Send + Sync + 'static {
         let screen = self.screen.clone();
         move |line: &str| screen.try_show(line)
+    }
+
+    /// What stops the process, as Ctrl-Z asks for, with the terminal as it was for as long.
+    pub fn stopper(&self) -> impl Fn() + 'static {
+        let modes = self.modes.twin();
+        move || modes.suspend()
     }
 
     /// Shows what is still on its way, and puts the terminal back. The editor's thread waits for the end of the process,

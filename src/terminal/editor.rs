@@ -18,6 +18,7 @@ use rustyline::{ColorMode, Config, Context, Editor, Helper};
 use tokio::sync::{mpsc, oneshot};
 
 use super::history;
+use super::modes::Modes;
 use crate::error::reason;
 
 /// What stands before the line being typed.
@@ -149,7 +150,7 @@ impl Gate {
 }
 
 /// Starts the editor; `None` where the terminal cannot do what it needs.
-pub(super) fn start(history: Option<PathBuf>) -> io::Result<Option<(Keys, Screen)>> {
+pub(super) fn start(history: Option<PathBuf>, modes: &Modes) -> io::Result<Option<(Keys, Screen)>> {
     let config = Config::builder()
         .max_history_size(REMEMBERED)
         .map_err(other)?
@@ -164,6 +165,7 @@ pub(super) fn start(history: Option<PathBuf>) -> io::Result<Option<(Keys, Screen
     let Ok(printer) = editor.create_external_printer() else {
         return Ok(None);
     };
+    modes.edit()?;
     let gate = Arc::new(Gate {
         state: Mutex::new(State {
             place: Place::Between,

@@ -1,10 +1,13 @@
-//! The modes of the terminal, put back as they were found.
-//! Absent: which ones an editor wants.
+//! The modes of the terminal: those of an editor for as long as lines are edited, then put back as they were found.
+//! Absent: editing.
 
 use std::io::{self, Write as _};
 
+use rustix::process::{Signal, getpid, kill_process};
 use rustix::stdio::stdin;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 
 /// Puts the modes of the terminal back when it is dropped, on whatever way out.
 pub(super) struct Modes(Termios);
@@ -14,6 +17,44 @@ impl Modes {
     pub(super) fn found() -> io::Result<Self> {
         Ok(Modes(tcgetattr(stdin())?))
     }
+
+    /// Keys come one by one, unseen and unheeded. An editor sets as much while it reads a line; set before, it is so
+    /// between two lines as well, and what is typed ahead, such as Ctrl-D, does not get lost there.
+    pub(super) fn edit(&self) -> io::Result<()> {
+        edit(&self.0)
+    }
+
+    /// The same modes, for whoever suspends the process: only we put them back in the end.
+    pub(super) fn twin(&self) -> Suspension {
+        Suspension(self.0.clone())
+    }
+}
+
+/// How the terminal was found, for the time that the process is stopped.
+pub(super) struct Suspension(Termios);
+
+impl Suspension {
+    /// Stops the process until it is told to go on; the terminal is as it was found for as long.
+    pub(super) fn suspend(&self) {
+        put_back(&self.0);
+        // In vain, nothing stops and nothing is lost.
+        let _ = kill_process(getpid(), Signal::STOP);
+        let _ = edit(&self.0);
+    }
+}
+
+fn edit(found: &Termios) -> io::Result<()> {
+    let mut modes = found.clone();
+    modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
+    modes.input_modes -= InputModes::ICRNL | InputModes::IXON | InputModes::ISTRIP | InputModes::INPCK;
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    Ok(tcsetattr(stdin(), OptionalActions::Now, &modes)?)
+}
+
+fn put_back(found: &Termios) {
+    // A terminal that is gone has no modes.
+    let _ = tcsetattr(stdin(), OptionalActions::Now, found);
 }
 
 impl Drop for Modes {
@@ -24,7 +65,6 @@ impl Drop for Modes {
             let mut out = io::stdout();
             let _ = out.write_all(b"\r\x1b[J").and_then(|()| out.flush());
         }
-        // A terminal that is gone has no modes.
-        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.0);
+        put_back(&self.0);
     }
 }
