@@ -24,6 +24,7 @@ mod ready;
 mod reconnect;
 mod serve;
 mod tables;
+mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 mod vectors;
