@@ -141,11 +141,13 @@ impl Keeper {
     async fn keep_up<R: FnMut() -> f64 + Clone>(&mut self, backoff: &Backoff, random: R) -> Result<(), Over> {
         let mut delays = backoff.delays(random.clone());
         let mut failures = 0_u32;
+        // Since the last connection, somebody was warned.
+        let mut warned = false;
         loop {
             let (why, grave) = match self.attempt(failures + 1).await? {
                 Ok(stream) => {
                     delays = backoff.delays(random.clone());
-                    failures = 0;
+                    (failures, warned) = (0, false);
                     let lost = self.hold(stream).await?;
                     (format!("lost the connection: {lost}"), false)
                 }
@@ -155,14 +157,15 @@ impl Keeper {
                     }
                     self.disappoint(&error);
                     // Who was just told of the failure need not read of it.
-                    (error.to_string(), failures == 0 && !self.waiting.is_empty())
+                    (error.to_string(), !warned && !self.waiting.is_empty())
                 }
             };
             failures = failures.saturating_add(1);
             let delay = delays.next().unwrap_or_default();
             let again = duration_text(whole_millis(delay));
-            // The first failure of a row is worth a line in any case; the others are for those who watch.
+            // The first failed attempt of a row is worth a line in any case; the others are for those who watch.
             if grave {
+                warned = true;
                 warn!("{why}; trying again in {again}");
             } else {
                 debug!("{why}; trying again in {again}");

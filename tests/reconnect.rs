@@ -137,6 +137,18 @@ fn the_first_failure_of_a_row_is_said_and_the_others_are_not() {
 }
 
 #[test]
+fn after_a_loss_a_failure_is_said_again() {
+    let (listener, endpoint) = listener();
+    let client = stubborn(&endpoint).start();
+    let peer = accept(&listener);
+    drop(listener);
+    reset(peer);
+    client.await_stderr("warning: could not connect to ");
+    client.signal(Signal::INT);
+    client.wait().status(130);
+}
+
+#[test]
 fn a_single_attempt_fails_as_it_does_without() {
     let (_port, address) = refusing();
     stubborn(&format!("tcp:{address}"))

@@ -41,7 +41,7 @@ Notes:
   closes earlier, or breaks off, is connected to again. A certificate that is
   refused is tried again too, as servers renew theirs; a key or a root of ours
   that cannot be read ends the run with status 2. -v shows each attempt, its
-  delay and its reason; the first failure of a row is always shown.
+  delay and its reason; a loss, and the first failed attempt after it, always are.
 
   On a terminal, with both standard input and output, lines are edited before
   they are sent, each with an LF (--crlf: CRLF) at its end, and what comes is

@@ -217,10 +217,9 @@ fn edit(
         gate.move_to(Place::Between);
         let typed = match read {
             Ok(line) => {
-                if !line.starts_with('~') && editor.add_history_entry(&line).unwrap_or(false) {
-                    if let Some(file) = &remembered {
-                        let _ = editor.append_history(file);
-                    }
+                let new = !line.starts_with('~') && editor.add_history_entry(&line).unwrap_or(false);
+                if let Some(file) = remembered.as_ref().filter(|_| new) {
+                    let _ = editor.append_history(file);
                 }
                 Typed::Line(line)
             }
