@@ -79,6 +79,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show a progress bar, on standard error, wherever that is')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress bar; without either flag there is one if a file is sent from a terminal')
             [CompletionResult]::new('--reconnect', '--reconnect', [CompletionResultType]::ParameterName, 'Keep the connection up: connect again when it is lost or cannot be made, after a growing delay')
+            [CompletionResult]::new('--no-history', '--no-history', [CompletionResultType]::ParameterName, 'On a terminal: remember no line that is typed, and recall none')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')

@@ -74,6 +74,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --progress 'Show a progress bar, on standard error, wherever that is'
             cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
             cand --reconnect 'Keep the connection up: connect again when it is lost or cannot be made, after a growing delay'
+            cand --no-history 'On a terminal: remember no line that is typed, and recall none'
             cand -v 'Log connections; twice: log data too'
             cand --verbose 'Log connections; twice: log data too'
             cand -q 'Log errors only'

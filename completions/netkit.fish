@@ -72,6 +72,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l hexdump -d 'Sh
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l progress -d 'Show a progress bar, on standard error, wherever that is'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l reconnect -d 'Keep the connection up: connect again when it is lost or cannot be made, after a growing delay'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-history -d 'On a terminal: remember no line that is typed, and recall none'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
