@@ -402,6 +402,26 @@ fn a_tilde_reconnects_and_unsent_input_is_not_lost() {
     user.leaves(0);
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn a_connection_is_left_in_good_order() {
+    for (input, keys) in [(&[][..], "last words\r~.\r"), (&["--no-stdin"], "")] {
+        let (state, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let server = crate::harness::netkit(["listen", "tls:0:interface=127.0.0.1"])
+            .args(input)
+            .env("XDG_DATA_HOME", data.path())
+            .start();
+        let endpoint = format!("{}:insecure=yes", server.endpoint());
+        let mut user = sit_down(&state, [&endpoint]);
+        user.sees("~? helps");
+        user.types(keys);
+        // The server would tell of a TLS connection that was cut off.
+        let heard = server.wait().status(0);
+        assert_eq!(heard.text(), if keys.is_empty() { "" } else { "last words\n" });
+        user.leaves(0);
+    }
+}
+
 #[test]
 fn a_kept_connection_comes_back_and_the_typed_line_stays() {
     let (state, (listener, endpoint)) = (TempDir::new().unwrap(), listener());

@@ -77,13 +77,13 @@ pub(crate) struct Connect {
     /// Where to connect, such as tcp:localhost:1234 or unix:/run/echo.sock
     #[arg(value_name = "ENDPOINT", add = complete::client())]
     endpoint: OsString,
+    /// On a terminal: remember no line that is typed, and recall none
+    #[arg(long)]
+    no_history: bool,
     #[command(flatten)]
     talk: TalkOptions,
     #[command(flatten)]
     again: ReconnectOptions,
-    /// On a terminal: remember no line that is typed, and recall none
-    #[arg(long)]
-    no_history: bool,
 }
 
 impl Connect {

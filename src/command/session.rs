@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
+use tokio::sync::oneshot;
 use tracing::{Level, debug, enabled};
 
 use super::talk::{Console, Round, Terms};
@@ -84,10 +85,12 @@ impl<'a> Session<'a> {
             let stream = self.connect(&dialling).await?;
             said(stream.facts());
             let counts = Count::default();
-            let talk = console.converse_resumably(stream, &terms, &mut self.outbound, &counts);
+            let never = std::future::pending();
+            let talk = console.converse_resumably(stream, &terms, &mut self.outbound, &counts, never);
             match talk.await? {
                 Round::Over(status) => return Ok(status),
                 Round::Lost(loss) => loss.warn(self.endpoint.text()),
+                Round::Left => {}
             }
         }
     }
@@ -176,21 +179,42 @@ impl<'a> Session<'a> {
         let facts = connected.facts().clone();
         let counts = Count::default();
         let terms = Terms::of(self.talk, endpoint);
-        let talk = console.converse_resumably(connected, &terms, &mut self.outbound, &counts);
-        tokio::pin!(talk);
-        let done = loop {
-            tokio::select! {
-                done = &mut talk => break done?,
-                wish = terminal.wish() => match wish {
-                    Wish::Disconnect => return Ok(Turn::Over(Status::Done)),
-                    Wish::Interrupt => return Ok(Turn::Over(Status::Interrupted)),
-                    Wish::Failed(why) => return Err(unusable(why)),
-                    Wish::Facts => terminal.say(description(endpoint, &facts, &counts.0)).await,
-                    Wish::Reconnect => return Ok(Turn::Redial),
-                },
+        let (leave, left) = oneshot::channel::<()>();
+        let leaving = async {
+            let _ = left.await;
+        };
+        let done = {
+            let talk = console.converse_resumably(connected, &terms, &mut self.outbound, &counts, leaving);
+            tokio::pin!(talk);
+            let turn = loop {
+                tokio::select! {
+                    done = &mut talk => break Err(done?),
+                    wish = terminal.wish() => match wish {
+                        Wish::Disconnect => break Ok(Turn::Over(Status::Done)),
+                        Wish::Reconnect => break Ok(Turn::Redial),
+                        Wish::Interrupt => return Ok(Turn::Over(Status::Interrupted)),
+                        Wish::Failed(why) => return Err(unusable(why)),
+                        Wish::Facts => terminal.say(description(endpoint, &facts, &counts.0)).await,
+                    },
+                }
+            };
+            match turn {
+                Err(done) => done,
+                Ok(turn) => {
+                    drop(leave);
+                    talk.await?;
+                    return Ok(turn);
+                }
             }
         };
+        self.judge(terminal, done).await
+    }
+
+    /// What is to follow the end of a connection.
+    async fn judge(&self, terminal: &console::Console, done: Round) -> Result<Turn> {
+        let endpoint = self.endpoint.text();
         match done {
+            Round::Left => Ok(Turn::Lost),
             Round::Over(status) => Ok(Turn::Over(status)),
             Round::Lost(loss) if self.again.reconnect => {
                 loss.warn(endpoint);
@@ -200,7 +224,7 @@ impl<'a> Session<'a> {
                 if enabled!(Level::INFO) {
                     terminal.say("the connection has ended\n").await;
                 }
-                loss.end(&terms).map(Turn::Over)
+                loss.end(&Terms::of(self.talk, endpoint)).map(Turn::Over)
             }
         }
     }

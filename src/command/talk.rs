@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tracing::{Level, debug, enabled, warn};
 
 use crate::cli::options::TalkOptions;
@@ -27,6 +28,9 @@ use netkit::transport::stdio;
 
 /// How long nothing may come from a UDP peer, after our end of file, before the conversation counts as over.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a connection that we leave may take to be ended in good order, as TLS does.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Runs `work` within a limit on the whole run.
 pub(super) async fn within(
@@ -152,13 +156,14 @@ impl Console {
     }
 
     /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`, and
-    /// what goes by on it is counted.
+    /// what goes by on it is counted. It is left in good order when `leave` says so.
     pub(super) async fn converse_resumably(
         &mut self,
         peer: Stream,
         terms: &Terms<'_>,
         outbound: &mut Outbound,
         counts: &Count,
+        leave: impl Future<Output = ()>,
     ) -> Result<Round> {
         let peer = tapped_stream(peer, vec![Box::new(counts.clone())]);
         let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
@@ -169,7 +174,17 @@ impl Console {
         let head = &terms.options.send.as_ref().unwrap_or(&none).0;
         let limit = terms.options.half_close_timeout;
         let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, limit);
-        let done = watch.over(talk).await;
+        let done = tokio::select! {
+            done = watch.over(talk) => Some(done),
+            () = leave => None,
+        };
+        if matches!(done, None | Some(Ok(Parting::Left))) {
+            // In vain where the peer is gone already, or does not listen.
+            let _ = tokio::time::timeout(GOODBYE, peer.shutdown()).await;
+        }
+        let Some(done) = done else {
+            return Ok(Round::Left);
+        };
         let broken = match done {
             Ok(Parting::Done | Parting::Ours) => return Ok(Round::Over(Status::Done)),
             Ok(Parting::Left) => None,
@@ -260,6 +275,8 @@ pub(super) enum Round {
     Over(Status),
     /// The connection is gone, and the conversation is not over.
     Lost(Loss),
+    /// We left.
+    Left,
 }
 
 /// A connection that was lost.
