@@ -170,15 +170,8 @@ impl User {
     }
 
     fn signal(&self, signal: Signal) {
-        // Of the session's leader, `setsid`, it is the only child.
-        let own = self.child.id();
-        let path = format!("/proc/{own}/task/{own}/children");
-        let pid = eventually("the program", || {
-            let children = std::fs::read_to_string(&path).ok()?;
-            // It forks only where it leads a group already.
-            Some(children.trim().parse().unwrap_or(own as i32))
-        });
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        // `setsid` became the program, as it leads no group of processes.
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for the end. The terminal has to be as it was.
@@ -502,6 +495,26 @@ fn a_signal_leaves_the_terminal_as_it_was() {
         user.signal(signal);
         user.leaves(130);
     }
+}
+
+#[test]
+fn a_stopped_run_leaves_the_terminal_to_others_and_goes_on() {
+    let (state, (listener, endpoint)) = (TempDir::new().unwrap(), listener());
+    let mut user = sit_down(&state, [&endpoint]);
+    let peer = accept(&listener);
+    user.is_asked();
+    user.types("half a \x1a");
+    let stat = format!("/proc/{}/stat", user.child.id());
+    eventually("a stop", || {
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        stat.contains(") T ").then_some(())
+    });
+    assert_eq!(user.modes(), user.before);
+    user.signal(Signal::CONT);
+    user.types("line\r");
+    assert_eq!(read(&peer, 12), b"half a line\n");
+    drop(peer);
+    user.leaves(0);
 }
 
 #[test]

@@ -2,12 +2,16 @@
 //! Absent: editing.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::stdio::stdin;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
+
+/// Far longer than an editor needs from asking to be stopped to having its modes back.
+const EDITORS_TURN: Duration = Duration::from_millis(20);
 
 /// Puts the modes of the terminal back when it is dropped, on whatever way out.
 pub(super) struct Modes(Termios);
@@ -36,6 +40,9 @@ pub(super) struct Suspension(Termios);
 impl Suspension {
     /// Stops the process until it is told to go on; the terminal is as it was found for as long.
     pub(super) fn suspend(&self) {
+        // The editor that asked for it sets its modes anew, as if it had been stopped already; it says nothing when it
+        // is done, and nobody notices the time.
+        std::thread::sleep(EDITORS_TURN);
         put_back(&self.0);
         // In vain, nothing stops and nothing is lost.
         let _ = kill_process(getpid(), Signal::STOP);
