@@ -649,7 +649,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__connect)
-            opts="-v -q -h --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --no-history --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --reconnect --fail-after --backoff --verbose --quiet --log-format --log-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -668,6 +668,14 @@ _netkit() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backoff)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -24,8 +24,10 @@ mod listen;
 mod proxy;
 mod readme;
 mod ready;
+mod reconnect;
 mod serve;
 mod tables;
+mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use netkit::backoff::Backoff;
 use netkit::{escape, units};
 
 /// A length of time: `250ms`, `5s`, `2m`; a bare number is seconds.
@@ -21,6 +22,12 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
         return Err(units::UnitError::OutOfRange.to_string());
     }
     Ok(duration)
+}
+
+/// Delays between attempts: `initial=1s,factor=1.5,max=60s,jitter=1s`, any of them.
+pub(crate) fn backoff(text: &str) -> Result<Backoff, String> {
+    text.parse()
+        .map_err(|unfit: netkit::backoff::Unfit| unfit.to_string())
 }
 
 /// Text with `\r`, `\n`, `\t` and `\xHH` in it.

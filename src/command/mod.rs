@@ -12,6 +12,7 @@ mod listen;
 mod manual;
 mod report;
 mod serve;
+mod session;
 mod talk;
 
 use clap::{Parser, Subcommand};

@@ -56,7 +56,11 @@ struct Sink {
     colour: bool,
     always: &'static str,
     file: Option<LogFile>,
+    elsewhere: Mutex<Option<Box<Liner>>>,
 }
+
+/// Takes a line that was for standard error, or says that it cannot.
+type Liner = dyn Fn(&str) -> bool + Send + Sync;
 
 struct LogFile {
     path: PathBuf,
@@ -103,6 +107,7 @@ impl Log {
             colour,
             always,
             file,
+            elsewhere: Mutex::new(None),
         });
         tracing::subscriber::set_global_default(Registry::default().with(ToSink(Arc::clone(&sink))))
             .map_err(|error| Error::new(Status::Failure, error.to_string()).on("could not start the log"))?;
@@ -120,10 +125,26 @@ impl Log {
         Ok(true)
     }
 
+    /// Gives lines for standard error to `liner`, who knows how to show them where it leads, until that is dropped.
+    /// Those it does not take go to standard error all the same.
+    pub fn divert(&self, liner: impl Fn(&str) -> bool + Send + Sync + 'static) -> Diverted {
+        *self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(liner));
+        Diverted(Arc::clone(&self.0))
+    }
+
     /// Whether the log goes to a file.
     #[must_use]
     pub fn has_file(&self) -> bool {
         self.0.file.is_some()
+    }
+}
+
+/// Lines go elsewhere for as long as this lives.
+pub struct Diverted(Arc<Sink>);
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        *self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -173,10 +194,13 @@ impl Sink {
         } else {
             Style::Plain
         };
+        let line = self.line(level, &fields, style);
+        let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if elsewhere.as_ref().is_some_and(|liner| liner(&line)) {
+            return;
+        }
         // Standard error may be closed; there is nowhere left to say so.
-        let _ = io::stderr()
-            .lock()
-            .write_all(self.line(level, &fields, style).as_bytes());
+        let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 
     fn line(&self, level: Level, fields: &Fields, style: Style) -> String {
