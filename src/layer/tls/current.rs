@@ -22,6 +22,8 @@ pub struct Current {
     settings: ServerSettings,
     config: RwLock<Arc<ServerConfig>>,
     watched: Watched,
+    /// Held by whoever reads files: what was read later is in use later.
+    reading: Mutex<()>,
 }
 
 impl Current {
@@ -38,6 +40,7 @@ impl Current {
             settings,
             config: RwLock::new(Arc::new(config)),
             watched,
+            reading: Mutex::default(),
         })
     }
 
@@ -52,6 +55,7 @@ impl Current {
     /// # Errors
     /// A file is missing or no good; what was in use stays in use.
     pub fn reload(&self) -> Result<bool, Fault> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let files = self.settings.files();
         self.watched.look(&files);
         let renewed = self.renew()?;
@@ -75,6 +79,10 @@ impl Current {
     /// end; `None` where nothing is new. It may block.
     #[must_use]
     pub fn refresh(&self) -> Option<Result<(), Fault>> {
+        // Whoever is at it will be done before long.
+        let Ok(_reading) = self.reading.try_lock() else {
+            return None;
+        };
         let changed = self.watched.glance(&self.settings.files());
         let due = self.settings.own().is_some_and(Own::is_due);
         if !changed && !due {

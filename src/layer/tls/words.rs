@@ -26,6 +26,7 @@ pub(super) fn client(
     error: &io::Error,
     first: &[u8],
     config: &ClientConfig,
+    asked: bool,
     refused: Option<Box<Refused>>,
 ) -> Error {
     if !first.is_empty() && !is_tls(first) {
@@ -63,7 +64,7 @@ pub(super) fn client(
                 | Alert::NoCertificate
                 | Alert::UnknownCA
                 | Alert::CertificateUnknown
-                    if config.was_asked() && !config.has_identity =>
+                    if asked && !config.has_identity =>
                 {
                     refusal("the server", Alert::CertificateRequired)
                 }
