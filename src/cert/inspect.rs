@@ -164,11 +164,23 @@ pub(super) fn key(key: &SubjectPublicKeyInfo<'_>) -> String {
     let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
     match key.algorithm.algorithm.to_id_string().as_str() {
         RSA => format!("RSA {size} bits"),
-        "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
+        "1.2.840.10045.2.1" => format!("ECDSA {} bits", curve_bits(key).unwrap_or(size)),
         "1.3.101.112" => "Ed25519".into(),
         "1.3.101.113" => "Ed448".into(),
         "1.2.840.10040.4.1" => "DSA".into(),
         other => other.to_owned(),
+    }
+}
+
+/// The size of a curve by its name (RFC 5480, section 2.1.1.1): the point itself is written in whole bytes, which are a
+/// few bits more. `None` for a curve that fills its bytes, or is not known here.
+fn curve_bits(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+    let name = key.algorithm.parameters.as_ref()?.as_oid().ok()?;
+    match name.to_id_string().as_str() {
+        // secp521r1 (P-521) and sect571r1, the ones in use of those.
+        "1.3.132.0.35" => Some(521),
+        "1.3.132.0.39" => Some(571),
+        _ => None,
     }
 }
 
