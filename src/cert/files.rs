@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::open;
-pub(crate) use super::open::shown;
+pub use super::open::shown;
 use super::pem::{self, Contents, ENCRYPTED, instead, section};
 pub use super::pem::{certificates_pem, key_pem};
 use super::{CertificateDer, Fault, Identity, Passphrases, PrivateKeyDer, encrypted};

@@ -77,7 +77,7 @@ impl Show {
     }
 
     fn file(&self, path: &Path) -> Result<Status> {
-        let could_not = |error: Error| error.on(format!("could not show {}", path.display()));
+        let could_not = |error: Error| error.on(format!("could not show {}", files::shown(path)));
         let held = held(path).map_err(|fault| could_not(fault.at(Status::Usage)))?;
         let chain = described(&held.certificates);
         if self.pem {
