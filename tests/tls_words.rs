@@ -222,6 +222,32 @@ fn each_failure_of_a_handshake_is_named_at_both_ends() {
 }
 
 #[test]
+fn a_stranger_cannot_fill_the_log_or_the_screen() {
+    let (place, _) = people();
+    let name = "\u{1}".repeat(10_000);
+    let stranger = Authority::new(&name, &[], KeyType::EcdsaP256, days(-1, 1)).unwrap();
+    place.write_identity("stranger.pem", stranger.identity());
+    let (run, port) = place.serve(":DIR/good.pem:clientCA=DIR/ca.pem");
+    place
+        .connect(port, ":trustRoots=DIR/ca.pem:certificate=DIR/stranger.pem")
+        .status(5);
+    let refused = "is refused: it is one for an authority";
+    let said = run.await_stderr(refused);
+    let line = said.lines().find(|line| line.contains(refused)).unwrap();
+    assert!(line.contains(r"CN=\u{1}\u{1}") && line.contains('…'), "{line}");
+    assert!(line.len() < 600, "{}", line.len());
+    // Names that are no host's are nothing to ask for.
+    let names = ["me@a.example", "*.b.example"].map(|name| name.parse().unwrap());
+    let identity = self_signed(&Leaf::server(names, days(-1, 1))).unwrap();
+    place.write_identity("mail.pem", &identity);
+    let (_run, port) = place.serve(":DIR/mail.pem");
+    place
+        .connect(port, ":trustRoots=DIR/mail.pem")
+        .status(5)
+        .mentions("serverName=www.b.example verifies that name instead");
+}
+
+#[test]
 fn files_that_are_no_good_are_named_before_anybody_is_bothered() {
     let (place, _) = people();
     let pem = std::fs::read_to_string(place.at("good.pem")).unwrap();

@@ -107,7 +107,7 @@ fn request(der: &[u8]) -> Option<Request> {
                 _ => None,
             });
     Some(Request {
-        subject: inspect::line(&info.subject),
+        subject: inspect::whole_line(&info.subject),
         names: names.flatten().collect(),
         key: inspect::key(&info.subject_pki),
         signature: inspect::signature(&request.signature_algorithm.algorithm.to_id_string()),

@@ -10,7 +10,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::{Name, Pin};
+use super::{Name, Pin, brief};
 
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {
@@ -31,20 +31,25 @@ pub fn public_key(der: &[u8]) -> Option<&[u8]> {
     parse(der).map(|certificate| certificate.tbs_certificate.subject_pki.raw)
 }
 
-/// Whom it was issued to, on one line.
+/// Whom it was issued to, on one line of a message.
 #[must_use]
 pub fn subject(der: &[u8]) -> String {
     parse(der).map_or_else(String::new, |certificate| line(certificate.subject()))
 }
 
-/// Who issued it, on one line.
+/// Who issued it, on one line of a message.
 #[must_use]
 pub fn issuer(der: &[u8]) -> String {
     parse(der).map_or_else(String::new, |certificate| line(certificate.issuer()))
 }
 
-/// A name on one line: it is anybody's text.
+/// A name on one line of a message: it is anybody's text, of any length.
 pub(super) fn line(name: &X509Name<'_>) -> String {
+    brief(&name.to_string())
+}
+
+/// The same for a report that is to tell it from others: nothing is left out.
+pub(super) fn whole_line(name: &X509Name<'_>) -> String {
     name.to_string().escape_debug().to_string()
 }
 
@@ -144,8 +149,8 @@ pub fn describe(der: &[u8]) -> Option<Description> {
         .map(|byte| format!("{byte:02X}"))
         .collect();
     Some(Description {
-        subject: subject(der),
-        issuer: issuer(der),
+        subject: whole_line(certificate.subject()),
+        issuer: whole_line(certificate.issuer()),
         serial: certificate.raw_serial_as_string(),
         names: names(der),
         not_before: moment(certificate.validity().not_before.timestamp())?,
@@ -266,5 +271,29 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::KeyType;
+    use crate::cert::issue::{Authority, Validity};
+
+    #[test]
+    fn a_long_subject_is_cut_in_messages_and_whole_in_reports() {
+        let name = "\u{1b}[31m".repeat(2000);
+        let authority = Authority::new(&name, &[], KeyType::EcdsaP256, Validity::days(1)).unwrap();
+        let der = &authority.identity().chain[0];
+        for text in [subject(der), issuer(der)] {
+            assert!(
+                text.starts_with(r"CN=\u{1b}[31m") && text.ends_with('…'),
+                "{text}"
+            );
+            assert_eq!(text.chars().count(), 257);
+        }
+        let description = describe(der).unwrap();
+        let whole = format!("CN={}", name.escape_debug());
+        assert_eq!((description.subject, description.issuer), (whole.clone(), whole));
     }
 }

@@ -1,7 +1,7 @@
 //! How certificates, requests and keys look in a report: as text, and as JSON.
 //! Absent: where they come from.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -152,8 +152,8 @@ pub(super) fn held_json(held: &Held, chain: &[Description]) -> Value {
     })
 }
 
-fn texts<T: Display>(all: &[T]) -> Vec<String> {
-    all.iter().map(ToString::to_string).collect()
+fn texts(names: &[Name]) -> Vec<String> {
+    names.iter().map(Name::whole).collect()
 }
 
 fn listed(names: &[Name]) -> String {
