@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
 use super::{Name, Pin, brief};
 
@@ -66,6 +66,18 @@ pub fn is_self_signed(der: &[u8]) -> bool {
 #[must_use]
 pub fn is_authority(der: &[u8]) -> bool {
     parse(der).is_some_and(|certificate| certificate.is_ca())
+}
+
+/// Why it can neither be believed itself nor be a root, whoever names it: before version 3 a certificate could not say
+/// whether it is that of an authority (RFC 5280, section 4.2.1.9).
+pub(super) fn cannot_be_trusted(der: &[u8]) -> Option<String> {
+    let version = parse(der)?.version();
+    (version != X509Version::V3).then(|| {
+        format!(
+            "version {}, not marked as an authority",
+            version.0.saturating_add(1)
+        )
+    })
 }
 
 /// From when it is valid, in seconds since 1970.
