@@ -33,7 +33,7 @@ const FLOORS: &[Floor] = &[
             module("escape", &[]),
             module("backoff", &[]),
             // The one place with `unsafe`: it is as low as what it wraps.
-            module("kernel", &["rustix", "tokio::io"]),
+            module("kernel", &["nix", "rustix", "tokio::io"]),
         ],
     },
     Floor {
