@@ -1,6 +1,7 @@
 //! The server: accepts on every bound endpoint, talks on each connection in a task of its own, stops in good order.
 //! Absent: what is said, and what the endpoints are made of.
 
+pub mod access;
 pub mod door;
 pub mod ready;
 pub mod shortage;
