@@ -178,6 +178,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
         &[
             "datagrams",
             "descriptor",
+            "handshake",
             "listening",
             "lock",
             "race",

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::refusals::Refusals;
-use crate::connection::{BoxFuture, Connection};
-use crate::error::Result;
+use crate::connection::Connection;
+use crate::transport::handshake::Handshake;
 use crate::transport::{Accept, Incoming, Stage};
 use crate::units::duration_text;
 
@@ -83,12 +83,12 @@ impl<N: Send + 'static> Door<N> {
 
 /// What comes of a handshake within the limit; where nothing does, the log says why.
 pub(super) async fn established(
-    handshake: BoxFuture<'static, Result<Connection>>,
+    handshake: Handshake,
     limit: Duration,
     peer: &str,
     refusals: &Refusals,
 ) -> Option<Connection> {
-    match tokio::time::timeout(limit, handshake).await {
+    match tokio::time::timeout(limit, handshake.establish(None)).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             refusals.tell(peer, &error.to_string());
@@ -117,14 +117,12 @@ mod tests {
             let Some(honest) = self.0.pop() else {
                 return Poll::Ready(Ok(None));
             };
-            let handshake: BoxFuture<'static, Result<Connection>> = match honest {
-                true => Box::pin(async {
-                    let facts = Facts::new(Address::Unnamed, Address::Unnamed);
-                    let stream = Stream::new(tokio::io::duplex(1).0, facts);
-                    Ok(Connection::Stream(stream))
-                }),
+            let facts = Facts::new(Address::Unnamed, Address::Unnamed);
+            let stream = Stream::new(tokio::io::duplex(1).0, facts);
+            let handshake = Handshake::new(stream, false, move |stream, _gate| match honest {
+                true => Box::pin(async { Ok(Connection::Stream(stream)) }),
                 false => Box::pin(std::future::pending()),
-            };
+            });
             Poll::Ready(Ok(Some(Incoming {
                 peer: Address::Unnamed,
                 stage: Stage::Handshake(handshake),
