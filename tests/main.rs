@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod access;
 mod connect;
 mod errors;
 mod explain;

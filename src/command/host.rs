@@ -8,13 +8,14 @@ use std::sync::{Arc, Weak};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use crate::cli::options::ReadyOptions;
+use crate::cli::options::{AccessOptions, ReadyOptions};
 use netkit::error::{Error, Result, Status, reason};
 use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::signals::{Signal, Signals};
 use netkit::protocol::Upkeep;
+use netkit::server::gate::Keeper;
 use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
@@ -34,6 +35,12 @@ pub(super) fn bind(endpoints: &[ServerEndpoint]) -> Result<Vec<Arc<dyn Bound>>> 
         .iter()
         .map(|endpoint| endpoint.bind().map(Arc::from))
         .collect()
+}
+
+/// Who keeps the gate, where anybody is kept out.
+pub(super) fn keeper(options: &AccessOptions, most_of_one: Option<u64>) -> Option<Keeper> {
+    let access = options.access();
+    (!access.is_open() || most_of_one.is_some()).then(|| Keeper::new(access, most_of_one))
 }
 
 /// Whom the options ask to be told. `output_is_taken`: standard output carries payload.

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::host;
-use crate::cli::options::{LimitOptions, ReadyOptions};
+use crate::cli::options::{AccessOptions, LimitOptions, ReadyOptions};
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
@@ -29,6 +29,14 @@ Notes:
   SIGINT or SIGTERM: nothing more is accepted, open connections may go on for
   the time that --grace gives, and the status is 0. A second signal ends the
   run at once. SIGHUP reopens the log.
+
+  --allow and --deny: the most specific rule about an address decides, and a
+  tie denies. Where none is about it, it is let in if there is no --allow. An
+  IPv4 address counts as such on a tcp6 endpoint too. With haproxy: it is the
+  address that the header names; a proxy that speaks for itself, as for a
+  health check, is judged by its own. Who has no address, as over a UNIX
+  socket, is let in. Who is refused is so before TLS; TCP clients see a reset
+  (behind a proxy, an end), datagrams are dropped, and -v has a line for each.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
@@ -61,6 +69,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
     ready: ReadyOptions,
     #[command(flatten)]
     settings: Settings,
@@ -84,7 +94,8 @@ impl Serve {
         let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
         let reloading = host::Reloading::new(&bound, service.upkeep.clone());
-        let server = Server::new(service, self.limits());
+        let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
+        let server = Server::new(service, self.limits(), keeper);
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, warn};
 
+use super::gate::Keeper;
 use crate::connection::Address;
 use crate::connection::datagram::LARGEST;
 use crate::connection::tap::hexdump::Hexdump;
@@ -27,12 +28,23 @@ const COPIED_MAX: usize = 16 * 1024;
 /// After an error that may have to do with memory, so that the socket is not asked in a loop.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Who is answered, and how long.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// Only the first one is.
+    pub(super) once: bool,
+    /// Shown on standard error.
+    pub(super) hexdump: bool,
+    /// Those whom it lets in; without it everybody is.
+    pub(super) keeper: Option<Keeper>,
+}
+
 /// Answers datagrams until the future is dropped, or the first one is served if it is to be served `once`.
 ///
 /// What can't be sent is lost and logged; while the socket has no room for answers nothing is received, so that the
 /// kernel's buffer is the only queue.
-pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, once: bool, hexdump: bool) {
-    let watch = Watch::new(hexdump);
+pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, terms: Terms) {
+    let watch = Watch::new(terms.hexdump);
     let mut outbox = Outbox::default();
     let mut answer = Vec::new();
     loop {
@@ -53,6 +65,11 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
         for run in datagrams.runs() {
             if !answered(run.peer) {
                 debug!(peer = %run.peer, "datagrams from the port of a small service are not answered");
+                continue;
+            }
+            if let Some(keeper) = &terms.keeper
+                && !keeper.admits_datagrams(run.peer, run.messages().count())
+            {
                 continue;
             }
             if run.bytes.len() >= COPIED_MAX {
@@ -81,7 +98,7 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
                     // Nothing is pending now, so that it is taken.
                     let _ = outbox.add(&mut pending, &run, &reply);
                 }
-                if once {
+                if terms.once {
                     outbox.flush(&datagrams, pending.take()).await;
                     return;
                 }
@@ -257,7 +274,14 @@ mod tests {
         let datagrams = Datagrams::from_std(UdpSocket::bind(at).unwrap()).unwrap();
         (
             datagrams.local_addr(),
-            tokio::spawn(serve(datagrams, Arc::new(Picky), once, false)),
+            tokio::spawn(serve(
+                datagrams,
+                Arc::new(Picky),
+                Terms {
+                    once,
+                    ..Terms::default()
+                },
+            )),
         )
     }
 

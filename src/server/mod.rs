@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod door;
+pub mod gate;
 pub mod ready;
 pub mod shortage;
 pub mod stop;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, error, warn};
 
 use self::door::{Door, established};
+use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
 use self::refusals::Refusals;
@@ -84,6 +86,7 @@ const LAST_LOOK: Duration = Duration::from_millis(200);
 struct Shared {
     service: Service,
     limits: Limits,
+    keeper: Option<Keeper>,
     open: Arc<Open>,
     permits: Option<Arc<Semaphore>>,
     /// `once`: the one connection was had.
@@ -94,15 +97,16 @@ struct Shared {
 }
 
 impl Server {
-    /// A server of `service` within `limits`.
+    /// A server of `service` within `limits`, for those whom the keeper of its gate lets in; without one, for everybody.
     #[must_use]
-    pub fn new(service: Service, limits: Limits) -> Self {
+    pub fn new(service: Service, limits: Limits, keeper: Option<Keeper>) -> Self {
         let permits = limits
             .max_connections
             .map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
         Server(Arc::new(Shared {
             service,
             limits,
+            keeper,
             open: Arc::default(),
             permits,
             had_one: AtomicBool::new(false),
@@ -132,12 +136,17 @@ impl Server {
                     let Some(respond) = self.0.service.respond.clone() else {
                         continue;
                     };
-                    let (server, once, hexdump) = (self.clone(), self.0.limits.once, self.0.limits.hexdump);
-                    let mut stop = stop.clone();
+                    let (server, mut stop) = (self.clone(), stop.clone());
+                    let terms = datagrams::Terms {
+                        once: self.0.limits.once,
+                        hexdump: self.0.limits.hexdump,
+                        keeper: self.0.keeper.clone(),
+                    };
                     accepting.spawn(async move {
+                        let once = terms.once;
                         tokio::select! {
                             () = stop.told() => return Ok(()),
-                            () = datagrams::serve(socket, respond, once, hexdump) => {}
+                            () = datagrams::serve(socket, respond, terms) => {}
                         }
                         server.0.had_one.store(once, Relaxed);
                         Ok(())
@@ -239,21 +248,21 @@ impl Server {
     /// The first client that could be established is the one that is served.
     async fn accept_one(&self, listener: &mut dyn Accept, endpoint: &str, mut stop: Stop) -> io::Result<()> {
         let mut shortage = Shortage::default();
-        let mut door = Door::new(self.0.limits.handshake_timeout);
+        let mut door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
         loop {
             let entered = tokio::select! {
                 () = stop.told() => return Ok(()),
                 entered = door.next(listener, |incoming| noted(incoming, endpoint)) => entered,
             };
             match entered {
-                Ok(Some((Connection::Stream(stream), noted))) => {
+                Ok(Some((Connection::Stream(stream), visit, noted))) => {
                     // Another listener may have had the one.
                     if !self.0.had_one.swap(true, Relaxed) {
-                        self.spawn(stream, noted);
+                        self.spawn(stream, visit, noted);
                     }
                     return Ok(());
                 }
-                Ok(Some((Connection::Datagram(_), _))) => {}
+                Ok(Some((Connection::Datagram(_), ..))) => {}
                 Ok(None) => return Ok(()),
                 Err(error) => self.rest(&mut shortage, endpoint, error).await?,
             }
@@ -324,6 +333,13 @@ impl Server {
     }
 
     fn serve(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>, endpoint: &str) {
+        let (incoming, visit) = match &self.0.keeper {
+            None => (incoming, None),
+            Some(keeper) => match keeper.receive(incoming) {
+                Some((incoming, visit)) => (incoming, Some(visit)),
+                None => return,
+            },
+        };
         let guard = Guard::new(&self.0.open);
         let noted = noted(&incoming, endpoint);
         match incoming.stage {
@@ -332,14 +348,14 @@ impl Server {
                 let talk = self.0.service.talk.talk(stream);
                 tokio::spawn(async move {
                     let _ = talk.await;
-                    drop((guard, permit));
+                    drop((guard, permit, visit));
                 });
             }
             Stage::Established(Connection::Stream(stream)) => {
                 let server = self.clone();
                 tokio::spawn(async move {
                     server.converse(stream, noted).await;
-                    drop((guard, permit));
+                    drop((guard, permit, visit));
                 });
             }
             Stage::Established(Connection::Datagram(_)) => {}
@@ -348,22 +364,23 @@ impl Server {
                 let peer = incoming.peer.to_string();
                 tokio::spawn(async move {
                     let limit = server.0.limits.handshake_timeout;
-                    let stood = established(handshake, limit, &peer, &server.0.refusals).await;
+                    let stood =
+                        established(handshake, visit.as_ref(), limit, &peer, &server.0.refusals).await;
                     if let Some(Connection::Stream(stream)) = stood {
                         server.converse(stream, noted).await;
                     }
-                    drop((guard, permit));
+                    drop((guard, permit, visit));
                 });
             }
         }
     }
 
     /// Serves in a task, so that a stop finds it among the open connections.
-    fn spawn(&self, stream: Stream, noted: Option<Noted>) {
+    fn spawn(&self, stream: Stream, visit: Option<Arc<Visit>>, noted: Option<Noted>) {
         let (server, guard) = (self.clone(), Guard::new(&self.0.open));
         tokio::spawn(async move {
             server.converse(stream, noted).await;
-            drop(guard);
+            drop((guard, visit));
         });
     }
 
