@@ -921,7 +921,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__listen)
-            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
+            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --allow --deny --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -944,6 +944,14 @@ _netkit() {
                     return 0
                     ;;
                 --handshake-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1030,13 +1038,17 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__serve)
-            opts="-v -q -h --hexdump --max-connections --idle-timeout --handshake-timeout --once --workers --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
+            opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections-per-ip)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1049,6 +1061,14 @@ _netkit() {
                     return 0
                     ;;
                 --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
