@@ -119,7 +119,18 @@ const FLOORS: &[Floor] = &[
     Floor {
         open: false,
         modules: &[
-            module("server", &["rustix", "tokio", "tracing"]),
+            module(
+                "server",
+                &[
+                    "http_body_util",
+                    "hyper",
+                    "hyper_util",
+                    "prometheus_client",
+                    "rustix",
+                    "tokio",
+                    "tracing",
+                ],
+            ),
             module("relay", &["rustix", "tokio", "tracing"]),
             module("reconnect", &["tokio", "tracing"]),
             module("script", &["nom", "regex", "tokio", "tracing"]),

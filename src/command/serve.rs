@@ -95,7 +95,7 @@ impl Serve {
         let bound = host::bind(&endpoints)?;
         let reloading = host::Reloading::new(&bound, service.upkeep.clone());
         let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
-        let server = Server::new(service, self.limits(), keeper);
+        let server = Server::new(service, self.limits(), keeper, None);
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, warn};
 
+use super::book::Row;
 use super::gate::Keeper;
 use crate::connection::Address;
 use crate::connection::datagram::LARGEST;
@@ -37,6 +38,8 @@ pub(super) struct Terms {
     pub(super) hexdump: bool,
     /// Those whom it lets in; without it everybody is.
     pub(super) keeper: Option<Keeper>,
+    /// Where they are counted.
+    pub(super) row: Option<Arc<Row>>,
 }
 
 /// Answers datagrams until the future is dropped, or the first one is served if it is to be served `once`.
@@ -45,7 +48,10 @@ pub(super) struct Terms {
 /// kernel's buffer is the only queue.
 pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, terms: Terms) {
     let watch = Watch::new(terms.hexdump);
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox {
+        row: terms.row.clone(),
+        ..Outbox::default()
+    };
     let mut answer = Vec::new();
     loop {
         if let Err(error) = datagrams.recv().await {
@@ -71,6 +77,10 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, t
                 && !keeper.admits_datagrams(run.peer, run.messages().count())
             {
                 continue;
+            }
+            if let Some(row) = &terms.row {
+                row.datagrams()
+                    .count_received(run.messages().count() as u64, run.bytes.len() as u64);
             }
             if run.bytes.len() >= COPIED_MAX {
                 outbox.flush(&datagrams, pending.take()).await;
@@ -161,6 +171,8 @@ struct Pending<'a> {
 #[derive(Default)]
 struct Outbox {
     bytes: Vec<u8>,
+    /// Where those that left are counted.
+    row: Option<Arc<Row>>,
 }
 
 impl Outbox {
@@ -226,7 +238,11 @@ impl Outbox {
 
     async fn flush(&mut self, datagrams: &Datagrams, pending: Option<Pending<'_>>) {
         let Some(Pending {
-            source, range, each, ..
+            source,
+            range,
+            each,
+            count,
+            ..
         }) = pending
         else {
             return;
@@ -235,13 +251,17 @@ impl Outbox {
             Some((start, end)) => &source.bytes[start..end],
             None => &self.bytes[..],
         };
-        datagrams
-            .send(Run {
-                bytes,
-                each,
-                ..source
-            })
-            .await;
+        let run = Run {
+            bytes,
+            each,
+            ..source
+        };
+        let lost = datagrams.send(run).await;
+        if let Some(row) = &self.row {
+            let sent = bytes.len().saturating_sub(lost.saturating_mul(each));
+            row.datagrams()
+                .count_sent(count.saturating_sub(lost) as u64, sent as u64);
+        }
         self.bytes.clear();
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::book::Failure;
 use super::gate::{Keeper, Visit};
 use super::refusals::Refusals;
 use crate::connection::Connection;
@@ -86,14 +87,22 @@ impl<N: Send + 'static> Door<N> {
                     let (limit, refusals) = (self.limit, Arc::clone(&self.refusals));
                     self.establishing.spawn(async move {
                         let peer = peer.to_string();
-                        let connection =
-                            established(handshake, visit.as_ref(), limit, &peer, &refusals).await?;
-                        Some((connection, visit, note))
+                        let stood = established(handshake, visit.as_ref(), limit, &peer, &refusals).await;
+                        Some((stood.ok()?, visit, note))
                     });
                 }
             }
         }
     }
+}
+
+/// Why a client got no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unestablished {
+    /// It was not let in.
+    Refused,
+    /// What has to come first went wrong.
+    Failed(Failure),
 }
 
 /// What comes of a handshake within the limit; where nothing does, the log says why.
@@ -103,19 +112,19 @@ pub(super) async fn established(
     limit: Duration,
     peer: &str,
     refusals: &Refusals,
-) -> Option<Connection> {
+) -> Result<Connection, Unestablished> {
     let gate = visit.map(|visit| Arc::clone(visit) as Arc<dyn Gate>);
     match tokio::time::timeout(limit, handshake.establish(gate)).await {
-        Ok(Ok(connection)) => Some(connection),
-        Ok(Err(_)) if visit.is_some_and(|visit| visit.was_refused()) => None,
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(_)) if visit.is_some_and(|visit| visit.was_refused()) => Err(Unestablished::Refused),
         Ok(Err(error)) => {
             refusals.tell(peer, &error.to_string());
-            None
+            Err(Unestablished::Failed(Failure::of(error.status())))
         }
         Err(_elapsed) => {
             let limit = duration_text(limit);
             refusals.tell(peer, &format!("no connection was established within {limit}"));
-            None
+            Err(Unestablished::Failed(Failure::Timeout))
         }
     }
 }
