@@ -182,7 +182,7 @@ const FLOORS: &[Floor] = &[
 /// Directories whose files are neighbours that never meet, with the files that all of them may use.
 const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("command", &["host", "report", "talk"]),
+    ("command", &["host", "monitored", "report", "talk"]),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",

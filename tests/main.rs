@@ -19,6 +19,8 @@ mod floors;
 mod generated;
 mod interop;
 mod listen;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod proxy;
 mod readme;
 mod ready;

@@ -1,11 +1,15 @@
 //! Groups of flags that several verbs share.
 //! Absent: what they do.
 
+#[cfg(feature = "metrics")]
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
+#[cfg(feature = "metrics")]
+use super::complete;
 use super::values::{Payload, duration, duration_or_zero, escaped, prefix};
 use netkit::server::access::Access;
 use netkit::units::prefix::Prefix;
@@ -118,6 +122,16 @@ impl AccessOptions {
     pub(crate) fn access(&self) -> Access {
         Access::new(&self.allow, &self.deny)
     }
+}
+
+/// Telling others how the server does.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(crate) struct MetricsOptions {
+    /// Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ENDPOINT", add = complete::server())]
+    pub metrics: Option<OsString>,
 }
 
 /// How many connections, and how long.

@@ -9,6 +9,7 @@ mod explain;
 mod host;
 mod listen;
 mod manual;
+mod monitored;
 mod report;
 mod serve;
 mod talk;

@@ -8,7 +8,8 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::host;
-use crate::cli::options::{AccessOptions, LimitOptions, ReadyOptions};
+use super::monitored::Metrics;
+use crate::cli::options::{AccessOptions, LimitOptions, MetricsOptions, ReadyOptions};
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
@@ -37,6 +38,12 @@ Notes:
   health check, is judged by its own. Who has no address, as over a UNIX
   socket, is let in. Who is refused is so before TLS; TCP clients see a reset
   (behind a proxy, an end), datagrams are dropped, and -v has a line for each.
+
+  --metrics: Prometheus text at /metrics, /healthz, which answers for as long
+  as the process does, and /readyz, which is 503 once the server was told to
+  stop. That endpoint is bound with the others and told in the log, as
+  `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
+  limits are not about it; it takes 16 clients at a time, GET and HEAD only.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
@@ -71,6 +78,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     access: AccessOptions,
     #[command(flatten)]
+    metrics: MetricsOptions,
+    #[command(flatten)]
     ready: ReadyOptions,
     #[command(flatten)]
     settings: Settings,
@@ -81,6 +90,7 @@ impl Serve {
     pub(super) fn run(self, log: &Log) -> Result<Status> {
         let service = self.settings.service(&self.protocol)?;
         let endpoints = host::endpoints(&self.endpoints)?;
+        let metrics = Metrics::read(&self.metrics)?;
         if service.respond.is_none()
             && let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.carries_datagrams())
         {
@@ -90,12 +100,16 @@ impl Serve {
             );
         }
         resources::raise_descriptors();
-        let output_is_taken = endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
+        let output_is_taken =
+            metrics.takes_output() || endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
-        let reloading = host::Reloading::new(&bound, service.upkeep.clone());
+        let monitored = metrics.bind(&bound)?;
+        let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
+        let reloading = host::Reloading::new(&with_files, service.upkeep.clone());
+        drop(with_files);
         let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
-        let server = Server::new(service, self.limits(), keeper, None);
+        let server = Server::new(service, self.limits(), keeper.clone(), monitored.book());
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
@@ -104,8 +118,10 @@ impl Serve {
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
             let signals = host::signals()?;
+            let monitor = monitored.open(keeper, stop.clone())?;
             host::tell(ready, &bound)?;
             tokio::select! {
+                () = monitor => Ok(()),
                 served = server.run(bound, stop) => served.map_err(failed),
                 () = host::heed(signals, &lever, log, reloading) => Ok(()),
             }

@@ -122,6 +122,8 @@ impl Monitor {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .keep_alive(false)
+            // A client that has said all may say so.
+            .half_close(true)
             .max_buf_size(BUFFER_MAX)
             .max_headers(FIELDS_MAX)
             .serve_connection(TokioIo::new(stream), service);
