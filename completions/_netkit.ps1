@@ -49,6 +49,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--workers', '--workers', [CompletionResultType]::ParameterName, 'Serve with N threads')
             [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Turn away clients from these addresses; a tie denies')
+            [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP')
             [CompletionResult]::new('--ready-file', '--ready-file', [CompletionResultType]::ParameterName, 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically')
             [CompletionResult]::new('--ready-fd', '--ready-fd', [CompletionResultType]::ParameterName, 'Write the same lines to descriptor N, then close it')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'After SIGINT or SIGTERM: how long open connections may go on')

@@ -1038,7 +1038,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__serve)
-            opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
+            opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --metrics --ready-file --ready-fd --grace --quote --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd drop hold"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1069,6 +1069,10 @@ _netkit() {
                     return 0
                     ;;
                 --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

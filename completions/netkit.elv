@@ -45,6 +45,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --workers 'Serve with N threads'
             cand --allow 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides'
             cand --deny 'Turn away clients from these addresses; a tie denies'
+            cand --metrics 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP'
             cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
             cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'

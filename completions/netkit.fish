@@ -46,6 +46,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l handshake-timeou
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l workers -d 'Serve with N threads' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l metrics -d 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
