@@ -14,6 +14,7 @@ use netkit::connection::Connection;
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::process::log::Log;
+use netkit::process::pulse::Pulse;
 use netkit::process::runtime;
 use netkit::server::door::Door;
 use netkit::server::gate::Keeper;
@@ -85,6 +86,7 @@ impl Listen {
             host::tell(ready, &bound)?;
             tokio::select! {
                 done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
+                () = host::attend(Pulse::asked_for(), String::new) => Ok(Status::Done),
                 () = host::heed(signals, &lever, log, reloading) => Ok(Status::Done),
             }
         });

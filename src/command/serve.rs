@@ -2,6 +2,7 @@
 //! Absent: accepting, and what the protocols say.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::sync::Arc;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use crate::cli::{complete, help};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
+use netkit::process::pulse::{Beat, Pulse};
 use netkit::process::{resources, runtime};
 use netkit::protocol::PROTOCOLS;
 use netkit::server::stop::{Stop, stop};
@@ -113,7 +115,11 @@ impl Serve {
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
-        let others = (1..workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
+        let mut pulse = Pulse::asked_for();
+        let others = (1..workers).map(|_| {
+            let beat = pulse.as_mut().map(Pulse::beat);
+            worker(server.clone(), bound.clone(), stop.clone(), beat)
+        });
         let others: Vec<_> = others.collect::<Result<_>>()?;
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
@@ -122,6 +128,7 @@ impl Serve {
             host::tell(ready, &bound)?;
             tokio::select! {
                 () = monitor => Ok(()),
+                () = host::attend(pulse, || server.status()) => Ok(()),
                 served = server.run(bound, stop) => served.map_err(failed),
                 () = host::heed(signals, &lever, log, reloading) => Ok(()),
             }
@@ -160,12 +167,24 @@ fn worker(
     server: Server,
     bound: Vec<Arc<dyn Bound>>,
     stop: Stop,
+    beat: Option<Beat>,
 ) -> Result<std::thread::JoinHandle<Result<()>>> {
     std::thread::Builder::new()
         .name("worker".into())
         .spawn(move || {
             let runtime = runtime::current_thread()?;
-            let served = runtime.block_on(server.run(bound, stop)).map_err(failed);
+            let served = runtime.block_on(async {
+                let shown = async {
+                    match &beat {
+                        Some(beat) => beat.shown().await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    served = server.run(bound, stop) => served.map_err(failed),
+                    () = shown => Ok(()),
+                }
+            });
             runtime.shutdown_background();
             served
         })

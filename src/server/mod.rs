@@ -124,6 +124,13 @@ impl Server {
         }))
     }
 
+    /// How it goes, as a line: `2 connections open, 57 accepted`.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let open = counted(self.0.open.count(), "connection");
+        format!("{open} open, {} accepted", self.0.open.all())
+    }
+
     /// Serves on the current runtime until `stop` says so or no listener has more to come, then waits for the open
     /// connections: without a limit if the end came by itself, for the grace period if we were told to stop.
     ///
