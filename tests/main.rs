@@ -12,6 +12,8 @@ mod harness;
 
 mod access;
 mod connect;
+#[cfg(feature = "metrics")]
+mod deploy;
 mod errors;
 mod explain;
 mod faults;
