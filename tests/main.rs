@@ -24,6 +24,7 @@ mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod proxy;
+mod proxy_faults;
 mod readme;
 mod ready;
 mod serve;
