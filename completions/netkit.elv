@@ -40,9 +40,13 @@ set edit:completion:arg-completer[netkit] = {|@words|
         }
         &'netkit;serve'= {
             cand --max-connections 'Serve at most N connections at once; further clients wait in the backlog'
+            cand --max-connections-per-ip 'Serve at most N connections from one address at once; further ones are closed'
             cand --idle-timeout 'Close a connection on which nothing has moved for so long'
             cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
             cand --workers 'Serve with N threads'
+            cand --allow 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides'
+            cand --deny 'Turn away clients from these addresses; a tie denies'
+            cand --metrics 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP'
             cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
             cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'
@@ -103,6 +107,8 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
             cand --timeout 'Give up when the whole run takes longer'
             cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
+            cand --allow 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides'
+            cand --deny 'Turn away clients from these addresses; a tie denies'
             cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
             cand --ready-fd 'Write the same lines to descriptor N, then close it'
             cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'

@@ -41,9 +41,13 @@ complete -c netkit -n "__fish_netkit_needs_command" -f -a "completions" -d 'Prin
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "manual" -d 'Write the manual pages into a directory'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-connections-per-ip -d 'Serve at most N connections from one address at once; further ones are closed' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l workers -d 'Serve with N threads' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l metrics -d 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
@@ -96,6 +100,8 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l half-close-time
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l timeout -d 'Give up when the whole run takes longer' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r

@@ -1,6 +1,8 @@
 //! Quantities as people write them: `1.5s`, `250ms`, `64k`, `1MiB`; read, and printed so that they read back.
 //! Absent: floating point, flags and arguments, and limits that depend on what a quantity is for.
 
+pub mod prefix;
+
 use std::fmt;
 use std::time::Duration;
 

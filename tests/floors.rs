@@ -129,7 +129,18 @@ const FLOORS: &[Floor] = &[
     Floor {
         open: false,
         modules: &[
-            module("server", &["rustix", "tokio", "tracing"]),
+            module(
+                "server",
+                &[
+                    "http_body_util",
+                    "hyper",
+                    "hyper_util",
+                    "prometheus_client",
+                    "rustix",
+                    "tokio",
+                    "tracing",
+                ],
+            ),
             module("relay", &["rustix", "tokio", "tracing"]),
             module("reconnect", &["tokio", "tracing"]),
             module("script", &["nom", "regex", "tokio", "tracing"]),
@@ -196,13 +207,14 @@ const FLOORS: &[Floor] = &[
 /// Directories whose files are neighbours that never meet, with the files that all of them may use.
 const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("command", &["host", "report", "session", "talk"]),
+    ("command", &["host", "monitored", "report", "session", "talk"]),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",
         &[
             "datagrams",
             "descriptor",
+            "handshake",
             "listening",
             "lock",
             "race",

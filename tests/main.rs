@@ -10,9 +10,12 @@
 
 mod harness;
 
+mod access;
 #[cfg(feature = "tls")]
 mod cert_show;
 mod connect;
+#[cfg(feature = "metrics")]
+mod deploy;
 mod errors;
 mod explain;
 mod faults;
@@ -23,7 +26,10 @@ mod generated;
 mod interop;
 mod lines;
 mod listen;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod proxy;
+mod proxy_faults;
 mod readme;
 mod ready;
 mod reconnect;

@@ -141,10 +141,30 @@ impl Manager {
         Manager(socket)
     }
 
-    fn hears(&self) -> String {
+    fn hears_anything(&self) -> String {
         let mut buffer = [0; 1000];
         let length = undisturbed(|| self.0.recv(&mut buffer)).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    /// What is new, but how it goes.
+    fn hears(&self) -> String {
+        loop {
+            let heard = self.hears_anything();
+            if !heard.starts_with("STATUS=") && !heard.starts_with("WATCHDOG=") {
+                return heard;
+            }
+        }
+    }
+
+    /// Waits for this, whatever comes before.
+    fn hears_at_last(&self, state: &str) {
+        eventually(state, || {
+            self.hears_anything()
+                .lines()
+                .any(|line| line == state)
+                .then_some(())
+        });
     }
 
     #[track_caller]
@@ -177,6 +197,72 @@ fn the_service_manager_is_told() {
     assert!(!server.has_ended(), "the client was cut off");
     drop(client);
     server.wait().status(0);
+}
+
+#[test]
+fn the_service_manager_is_told_how_it_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_at_last("STATUS=0 connections open, 0 accepted");
+    let client = dial(server.address());
+    manager.hears_at_last("STATUS=1 connection open, 1 accepted");
+    drop(client);
+    manager.hears_at_last("STATUS=0 connections open, 1 accepted");
+    // Nothing changes, so there is nothing to say.
+    manager.0.set_read_timeout(Some(6 * A_MOMENT)).unwrap();
+    let error = undisturbed(|| manager.0.recv(&mut [0])).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    server.stop().status(0);
+}
+
+#[test]
+fn the_watchdog_hears_of_us_until_we_hang() {
+    for args in [
+        &["serve", "echo", "tcp:0:127.0.0.1", "--workers", "2"][..],
+        &["listen", "tcp:0:127.0.0.1"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = Manager::at(&path);
+        let server = netkit(args)
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "200000")
+            .start();
+        for _ in 0..5 {
+            manager.hears_at_last("WATCHDOG=1");
+        }
+        server.signal(Signal::STOP);
+        manager.0.set_read_timeout(Some(A_MOMENT)).unwrap();
+        // What was said before it was stopped may still wait.
+        while undisturbed(|| manager.0.recv(&mut [0])).is_ok() {}
+        server.signal(Signal::CONT);
+        manager.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        manager.hears_at_last("WATCHDOG=1");
+        server.stop().status(0);
+    }
+}
+
+#[test]
+fn a_watchdog_of_somebody_else_hears_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    for (limit, pid) in [("20000", "1"), ("0", ""), ("often", ""), ("-5", "")] {
+        let manager = Manager::at(&path);
+        let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", limit)
+            .env("WATCHDOG_PID", pid)
+            .start();
+        manager.hears_at_last("STATUS=0 connections open, 0 accepted");
+        manager.0.set_read_timeout(Some(A_MOMENT)).unwrap();
+        assert!(undisturbed(|| manager.0.recv(&mut [0])).is_err(), "{limit} {pid}");
+        server.stop().status(0);
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

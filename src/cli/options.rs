@@ -1,13 +1,19 @@
 //! Groups of flags that several verbs share.
 //! Absent: what they do.
 
+#[cfg(feature = "metrics")]
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::values::{Payload, backoff, duration, duration_or_zero, escaped};
+#[cfg(feature = "metrics")]
+use super::complete;
+use super::values::{Payload, backoff, duration, duration_or_zero, escaped, prefix};
 use netkit::backoff::Backoff;
+use netkit::server::access::Access;
+use netkit::units::prefix::Prefix;
 
 /// What is logged, how and where.
 #[derive(Debug, Clone, Args)]
@@ -118,6 +124,36 @@ pub(crate) struct HandshakeOptions {
     pub handshake_timeout: Duration,
 }
 
+/// Who may be a client.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Access")]
+pub(crate) struct AccessOptions {
+    /// Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as
+    /// 10.0.0.0/8; of several rules the most specific one decides
+    #[arg(long, value_name = "CIDR", value_parser = prefix)]
+    pub allow: Vec<Prefix>,
+    /// Turn away clients from these addresses; a tie denies
+    #[arg(long, value_name = "CIDR", value_parser = prefix)]
+    pub deny: Vec<Prefix>,
+}
+
+impl AccessOptions {
+    /// The rules.
+    pub(crate) fn access(&self) -> Access {
+        Access::new(&self.allow, &self.deny)
+    }
+}
+
+/// Telling others how the server does.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(crate) struct MetricsOptions {
+    /// Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ENDPOINT", add = complete::server())]
+    pub metrics: Option<OsString>,
+}
+
 /// How many connections, and how long.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
@@ -125,6 +161,9 @@ pub(crate) struct LimitOptions {
     /// Serve at most N connections at once; further clients wait in the backlog
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_connections: Option<u64>,
+    /// Serve at most N connections from one address at once; further ones are closed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections_per_ip: Option<u64>,
     /// Close a connection on which nothing has moved for so long
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub idle_timeout: Option<Duration>,

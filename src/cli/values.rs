@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use netkit::backoff::Backoff;
+use netkit::units::prefix::{Prefix, PrefixError};
 use netkit::{escape, units};
 
 /// A length of time: `250ms`, `5s`, `2m`; a bare number is seconds.
@@ -28,6 +29,11 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
 pub(crate) fn backoff(text: &str) -> Result<Backoff, String> {
     text.parse()
         .map_err(|unfit: netkit::backoff::Unfit| unfit.to_string())
+}
+
+/// An address, or a block of them: `10.0.0.0/8`.
+pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|error: PrefixError| error.to_string())
 }
 
 /// Text with `\r`, `\n`, `\t` and `\xHH` in it.

@@ -4,17 +4,21 @@
 use std::ffi::OsString;
 use std::future::pending;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
-use crate::cli::options::ReadyOptions;
+use crate::cli::options::{AccessOptions, ReadyOptions};
 use netkit::error::{Error, Result, Status, reason};
 use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
+use netkit::process::pulse::Pulse;
 use netkit::process::signals::{Signal, Signals};
 use netkit::protocol::Upkeep;
+use netkit::server::gate::Keeper;
 use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
@@ -34,6 +38,12 @@ pub(super) fn bind(endpoints: &[ServerEndpoint]) -> Result<Vec<Arc<dyn Bound>>> 
         .iter()
         .map(|endpoint| endpoint.bind().map(Arc::from))
         .collect()
+}
+
+/// Who keeps the gate, where anybody is kept out.
+pub(super) fn keeper(options: &AccessOptions, most_of_one: Option<u64>) -> Option<Keeper> {
+    let access = options.access();
+    (!access.is_open() || most_of_one.is_some()).then(|| Keeper::new(access, most_of_one))
 }
 
 /// Whom the options ask to be told. `output_is_taken`: standard output carries payload.
@@ -102,6 +112,37 @@ impl Reloading {
             Some(Err(error)) => warn!("{error}"),
         }
     }
+}
+
+/// How often the service manager hears how it goes, at most.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells the service manager that we are alive, where it watches, and how it goes, whenever that has changed; for as long
+/// as it is polled. An empty line says nothing.
+pub(super) async fn attend(pulse: Option<Pulse>, status: impl Fn() -> String) {
+    let alive = async {
+        match pulse {
+            Some(pulse) => pulse.told().await,
+            None => pending().await,
+        }
+    };
+    let told = async {
+        if !notify::is_heard() {
+            pending::<()>().await;
+        }
+        let mut turn = tokio::time::interval(STATUS_EVERY);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = String::new();
+        loop {
+            turn.tick().await;
+            let now = status();
+            if now != last {
+                notify::status(&now);
+                last = now;
+            }
+        }
+    };
+    tokio::join!(alive, told);
 }
 
 /// Heeds signals for as long as it is polled: the first one to stop pulls the lever, a second one once more, SIGHUP

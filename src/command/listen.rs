@@ -8,14 +8,16 @@ use tracing::{debug, warn};
 
 use super::host;
 use super::talk::{Console, Terms, within};
-use crate::cli::options::{HandshakeOptions, ReadyOptions, TalkOptions};
+use crate::cli::options::{AccessOptions, HandshakeOptions, ReadyOptions, TalkOptions};
 use crate::cli::{complete, help};
 use netkit::connection::Connection;
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::process::log::Log;
+use netkit::process::pulse::Pulse;
 use netkit::process::runtime;
 use netkit::server::door::Door;
+use netkit::server::gate::Keeper;
 use netkit::server::shortage::{self, Next, Shortage};
 use netkit::server::stop::{Stop, stop};
 use netkit::transport::datagrams::Flows;
@@ -33,6 +35,10 @@ Notes:
   SIGINT or SIGTERM: nothing more is accepted, an open connection may go on
   for the time that --grace gives, and the status is 0. A second signal ends
   the run at once.
+
+  --allow and --deny: the most specific rule about an address decides, and a
+  tie denies. Where none is about it, it is let in if there is no --allow. Who
+  is refused is not the first connection; netkit-serve(1) says more.
 
   UDP: the first peer that writes is the connection. It has no end of its own;
   --half-close-timeout gives it one after the end of standard input.";
@@ -58,6 +64,8 @@ pub(crate) struct Listen {
     #[command(flatten)]
     handshake: HandshakeOptions,
     #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
     ready: ReadyOptions,
 }
 
@@ -80,6 +88,7 @@ impl Listen {
             host::tell(ready, &bound)?;
             tokio::select! {
                 done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
+                () = host::attend(Pulse::asked_for(), String::new) => Ok(Status::Done),
                 () = host::heed(signals, &lever, log, reloading) => Ok(Status::Done),
             }
         });
@@ -96,8 +105,10 @@ impl Listen {
         mut stop: Stop,
     ) -> Result<Status> {
         let mut console = Console::open(&self.talk)?;
-        let door = Door::new(self.handshake.handshake_timeout);
-        let mut held = Some((door, accept(listener), bound));
+        let keeper = host::keeper(&self.access, None);
+        let listener = accept(listener, keeper.as_ref());
+        let door = Door::new(self.handshake.handshake_timeout, keeper);
+        let mut held = Some((door, listener, bound));
         loop {
             let Some((door, listener, _)) = &mut held else {
                 return Ok(Status::Done);
@@ -166,10 +177,11 @@ impl Listen {
 }
 
 /// Datagrams are taken as a flow for each client.
-fn accept(listener: Listener) -> Box<dyn Accept> {
-    match listener {
-        Listener::Connections(listener) => listener,
-        Listener::Datagrams(socket) => Box::new(Flows::new(socket)),
+fn accept(listener: Listener, keeper: Option<&Keeper>) -> Box<dyn Accept> {
+    match (listener, keeper) {
+        (Listener::Connections(listener), _) => listener,
+        (Listener::Datagrams(socket), None) => Box::new(Flows::new(socket)),
+        (Listener::Datagrams(socket), Some(keeper)) => Box::new(Flows::behind(keeper.of_datagrams(), socket)),
     }
 }
 
@@ -178,7 +190,7 @@ async fn next(door: &mut Door<()>, listener: &mut dyn Accept, endpoint: &str) ->
     let mut shortage = Shortage::default();
     loop {
         match door.next(listener, |_| ()).await {
-            Ok(entered) => return Ok(entered.map(|(connection, ())| connection)),
+            Ok(entered) => return Ok(entered.map(|(connection, ..)| connection)),
             Err(error) => {
                 if shortage.judge(endpoint, error).map_err(failed)? == Next::Rest {
                     tokio::time::sleep(shortage::PAUSE).await;

@@ -10,6 +10,7 @@ mod finger;
 mod host;
 mod listen;
 mod manual;
+mod monitored;
 mod report;
 mod serve;
 mod session;

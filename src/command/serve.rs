@@ -2,18 +2,21 @@
 //! Absent: accepting, and what the protocols say.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::host;
-use crate::cli::options::{LimitOptions, ReadyOptions};
+use super::monitored::Metrics;
+use crate::cli::options::{AccessOptions, LimitOptions, MetricsOptions, ReadyOptions};
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
+use netkit::process::pulse::{Beat, Pulse};
 use netkit::process::{resources, runtime};
 use netkit::protocol::PROTOCOLS;
 use netkit::server::stop::{Stop, stop};
@@ -30,6 +33,20 @@ Notes:
   the time that --grace gives, and the status is 0. A second signal ends the
   run at once. SIGHUP reopens the log and what is appended to, and reads
   certificates and files of settings again.
+
+  --allow and --deny: the most specific rule about an address decides, and a
+  tie denies. Where none is about it, it is let in if there is no --allow. An
+  IPv4 address counts as such on a tcp6 endpoint too. With haproxy: it is the
+  address that the header names; a proxy that speaks for itself, as for a
+  health check, is judged by its own. Who has no address, as over a UNIX
+  socket, is let in. Who is refused is so before TLS; TCP clients see a reset
+  (behind a proxy, an end), datagrams are dropped, and -v has a line for each.
+
+  --metrics: Prometheus text at /metrics, /healthz, which answers for as long
+  as the process does, and /readyz, which is 503 once the server was told to
+  stop. That endpoint is bound with the others and told in the log, as
+  `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
+  limits are not about it; it takes 16 clients at a time, GET and HEAD only.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
@@ -62,6 +79,10 @@ pub(crate) struct Serve {
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
+    metrics: MetricsOptions,
+    #[command(flatten)]
     ready: ReadyOptions,
     #[command(flatten)]
     settings: Settings,
@@ -72,6 +93,7 @@ impl Serve {
     pub(super) fn run(self, log: &Log) -> Result<Status> {
         let service = self.settings.service(&self.protocol)?;
         let endpoints = host::endpoints(&self.endpoints)?;
+        let metrics = Metrics::read(&self.metrics)?;
         if service.respond.is_none()
             && let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.carries_datagrams())
         {
@@ -81,21 +103,33 @@ impl Serve {
             );
         }
         resources::raise_descriptors();
-        let output_is_taken = endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
+        let output_is_taken =
+            metrics.takes_output() || endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
-        let reloading = host::Reloading::new(&bound, service.upkeep.clone());
-        let server = Server::new(service, self.limits());
+        let monitored = metrics.bind(&bound)?;
+        let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
+        let reloading = host::Reloading::new(&with_files, service.upkeep.clone());
+        drop(with_files);
+        let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
+        let server = Server::new(service, self.limits(), keeper.clone(), monitored.book());
         let (lever, stop) = stop();
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
-        let others = (1..workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
+        let mut pulse = Pulse::asked_for();
+        let others = (1..workers).map(|_| {
+            let beat = pulse.as_mut().map(Pulse::beat);
+            worker(server.clone(), bound.clone(), stop.clone(), beat)
+        });
         let others: Vec<_> = others.collect::<Result<_>>()?;
         let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
             let signals = host::signals()?;
+            let monitor = monitored.open(keeper, stop.clone())?;
             host::tell(ready, &bound)?;
             tokio::select! {
+                () = monitor => Ok(()),
+                () = host::attend(pulse, || server.status()) => Ok(()),
                 served = server.run(bound, stop) => served.map_err(failed),
                 () = host::heed(signals, &lever, log, reloading) => Ok(()),
             }
@@ -134,12 +168,24 @@ fn worker(
     server: Server,
     bound: Vec<Arc<dyn Bound>>,
     stop: Stop,
+    beat: Option<Beat>,
 ) -> Result<std::thread::JoinHandle<Result<()>>> {
     std::thread::Builder::new()
         .name("worker".into())
         .spawn(move || {
             let runtime = runtime::current_thread()?;
-            let served = runtime.block_on(server.run(bound, stop)).map_err(failed);
+            let served = runtime.block_on(async {
+                let shown = async {
+                    match &beat {
+                        Some(beat) => beat.shown().await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    served = server.run(bound, stop) => served.map_err(failed),
+                    () = shown => Ok(()),
+                }
+            });
             runtime.shutdown_background();
             served
         })

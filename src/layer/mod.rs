@@ -72,4 +72,9 @@ pub trait Layer: Send + Sync + fmt::Debug {
 
     /// On a connection that was opened to us.
     fn accept(&self, stream: Stream) -> BoxFuture<'_, Result<Stream>>;
+
+    /// Whether it says, on a connection that was opened to us, who speaks there.
+    fn names_peer(&self) -> bool {
+        false
+    }
 }

@@ -4,6 +4,7 @@
 #[cfg(feature = "cli")]
 pub mod log;
 pub mod notify;
+pub mod pulse;
 pub mod resources;
 pub mod runtime;
 pub mod signals;

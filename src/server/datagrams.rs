@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, warn};
 
+use super::book::Row;
+use super::gate::Keeper;
 use crate::connection::Address;
 use crate::connection::datagram::LARGEST;
 use crate::connection::tap::hexdump::Hexdump;
@@ -27,13 +29,29 @@ const COPIED_MAX: usize = 16 * 1024;
 /// After an error that may have to do with memory, so that the socket is not asked in a loop.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Who is answered, and how long.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// Only the first one is.
+    pub(super) once: bool,
+    /// Shown on standard error.
+    pub(super) hexdump: bool,
+    /// Those whom it lets in; without it everybody is.
+    pub(super) keeper: Option<Keeper>,
+    /// Where they are counted.
+    pub(super) row: Option<Arc<Row>>,
+}
+
 /// Answers datagrams until the future is dropped, or the first one is served if it is to be served `once`.
 ///
 /// What can't be sent is lost and logged; while the socket has no room for answers nothing is received, so that the
 /// kernel's buffer is the only queue.
-pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, once: bool, hexdump: bool) {
-    let watch = Watch::new(hexdump);
-    let mut outbox = Outbox::default();
+pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, terms: Terms) {
+    let watch = Watch::new(terms.hexdump);
+    let mut outbox = Outbox {
+        row: terms.row.clone(),
+        ..Outbox::default()
+    };
     let mut answer = Vec::new();
     loop {
         if let Err(error) = datagrams.recv().await {
@@ -54,6 +72,15 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
             if !answered(run.peer) {
                 debug!(peer = %run.peer, "datagrams from the port of a small service are not answered");
                 continue;
+            }
+            if let Some(keeper) = &terms.keeper
+                && !keeper.admits_datagrams(run.peer, run.messages().count())
+            {
+                continue;
+            }
+            if let Some(row) = &terms.row {
+                row.datagrams()
+                    .count_received(run.messages().count() as u64, run.bytes.len() as u64);
             }
             if run.bytes.len() >= COPIED_MAX {
                 outbox.flush(&datagrams, pending.take()).await;
@@ -81,7 +108,7 @@ pub(super) async fn serve(mut datagrams: Datagrams, respond: Arc<dyn Respond>, o
                     // Nothing is pending now, so that it is taken.
                     let _ = outbox.add(&mut pending, &run, &reply);
                 }
-                if once {
+                if terms.once {
                     outbox.flush(&datagrams, pending.take()).await;
                     return;
                 }
@@ -144,6 +171,8 @@ struct Pending<'a> {
 #[derive(Default)]
 struct Outbox {
     bytes: Vec<u8>,
+    /// Where those that left are counted.
+    row: Option<Arc<Row>>,
 }
 
 impl Outbox {
@@ -209,7 +238,11 @@ impl Outbox {
 
     async fn flush(&mut self, datagrams: &Datagrams, pending: Option<Pending<'_>>) {
         let Some(Pending {
-            source, range, each, ..
+            source,
+            range,
+            each,
+            count,
+            ..
         }) = pending
         else {
             return;
@@ -218,13 +251,17 @@ impl Outbox {
             Some((start, end)) => &source.bytes[start..end],
             None => &self.bytes[..],
         };
-        datagrams
-            .send(Run {
-                bytes,
-                each,
-                ..source
-            })
-            .await;
+        let run = Run {
+            bytes,
+            each,
+            ..source
+        };
+        let lost = datagrams.send(run).await;
+        if let Some(row) = &self.row {
+            let sent = bytes.len().saturating_sub(lost.saturating_mul(each));
+            row.datagrams()
+                .count_sent(count.saturating_sub(lost) as u64, sent as u64);
+        }
         self.bytes.clear();
     }
 }
@@ -257,7 +294,14 @@ mod tests {
         let datagrams = Datagrams::from_std(UdpSocket::bind(at).unwrap()).unwrap();
         (
             datagrams.local_addr(),
-            tokio::spawn(serve(datagrams, Arc::new(Picky), once, false)),
+            tokio::spawn(serve(
+                datagrams,
+                Arc::new(Picky),
+                Terms {
+                    once,
+                    ..Terms::default()
+                },
+            )),
         )
     }
 

@@ -8,30 +8,37 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::book::Failure;
+use super::gate::{Keeper, Visit};
 use super::refusals::Refusals;
-use crate::connection::{BoxFuture, Connection};
-use crate::error::Result;
+use crate::connection::Connection;
+use crate::transport::handshake::{Gate, Handshake};
 use crate::transport::{Accept, Incoming, Stage};
 use crate::units::duration_text;
 
 /// Clients that are established at once; further ones wait in the backlog, for no longer than the time limit.
 const ESTABLISHING_MAX: usize = 64;
 
-/// Gives the connections of a listener one by one, as they stand, each with a note of when it came.
+/// Gives the connections of a listener one by one, as they stand, each with a note of when it came. Its visit is to be
+/// held for as long as the connection.
 pub struct Door<N> {
     limit: Duration,
+    keeper: Option<Keeper>,
     refusals: Arc<Refusals>,
-    establishing: JoinSet<Option<(Connection, N)>>,
+    establishing: JoinSet<Option<Entered<N>>>,
     /// The listener has no more to come.
     over: bool,
 }
 
+type Entered<N> = (Connection, Option<Arc<Visit>>, N);
+
 impl<N: Send + 'static> Door<N> {
-    /// A door at which a client has `limit` to be established.
+    /// A door at which a client has `limit` to be established, if `keeper` lets it in.
     #[must_use]
-    pub fn new(limit: Duration) -> Self {
+    pub fn new(limit: Duration, keeper: Option<Keeper>) -> Self {
         Door {
             limit,
+            keeper,
             refusals: Arc::default(),
             establishing: JoinSet::new(),
             over: false,
@@ -46,7 +53,7 @@ impl<N: Send + 'static> Door<N> {
         &mut self,
         listener: &mut dyn Accept,
         note: impl Fn(&Incoming) -> N,
-    ) -> io::Result<Option<(Connection, N)>> {
+    ) -> io::Result<Option<Entered<N>>> {
         loop {
             let room = !self.over && self.establishing.len() < ESTABLISHING_MAX;
             let incoming = tokio::select! {
@@ -65,15 +72,23 @@ impl<N: Send + 'static> Door<N> {
                 },
                 else => return Ok(None),
             };
+            let (incoming, visit) = match &self.keeper {
+                None => (incoming, None),
+                Some(keeper) => match keeper.receive(incoming) {
+                    Some((incoming, visit)) => (incoming, Some(visit)),
+                    None => continue,
+                },
+            };
             let note = note(&incoming);
             let peer = incoming.peer;
             match incoming.stage {
-                Stage::Established(connection) => return Ok(Some((connection, note))),
+                Stage::Established(connection) => return Ok(Some((connection, visit, note))),
                 Stage::Handshake(handshake) => {
                     let (limit, refusals) = (self.limit, Arc::clone(&self.refusals));
                     self.establishing.spawn(async move {
-                        let connection = established(handshake, limit, &peer.to_string(), &refusals).await?;
-                        Some((connection, note))
+                        let peer = peer.to_string();
+                        let stood = established(handshake, visit.as_ref(), limit, &peer, &refusals).await;
+                        Some((stood.ok()?, visit, note))
                     });
                 }
             }
@@ -81,23 +96,35 @@ impl<N: Send + 'static> Door<N> {
     }
 }
 
+/// Why a client got no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unestablished {
+    /// It was not let in.
+    Refused,
+    /// What has to come first went wrong.
+    Failed(Failure),
+}
+
 /// What comes of a handshake within the limit; where nothing does, the log says why.
 pub(super) async fn established(
-    handshake: BoxFuture<'static, Result<Connection>>,
+    handshake: Handshake,
+    visit: Option<&Arc<Visit>>,
     limit: Duration,
     peer: &str,
     refusals: &Refusals,
-) -> Option<Connection> {
-    match tokio::time::timeout(limit, handshake).await {
-        Ok(Ok(connection)) => Some(connection),
+) -> Result<Connection, Unestablished> {
+    let gate = visit.map(|visit| Arc::clone(visit) as Arc<dyn Gate>);
+    match tokio::time::timeout(limit, handshake.establish(gate)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(_)) if visit.is_some_and(|visit| visit.was_refused()) => Err(Unestablished::Refused),
         Ok(Err(error)) => {
             refusals.tell(peer, &error.to_string());
-            None
+            Err(Unestablished::Failed(Failure::of(error.status())))
         }
         Err(_elapsed) => {
             let limit = duration_text(limit);
             refusals.tell(peer, &format!("no connection was established within {limit}"));
-            None
+            Err(Unestablished::Failed(Failure::Timeout))
         }
     }
 }
@@ -117,14 +144,12 @@ mod tests {
             let Some(honest) = self.0.pop() else {
                 return Poll::Ready(Ok(None));
             };
-            let handshake: BoxFuture<'static, Result<Connection>> = match honest {
-                true => Box::pin(async {
-                    let facts = Facts::new(Address::Unnamed, Address::Unnamed);
-                    let stream = Stream::new(tokio::io::duplex(1).0, facts);
-                    Ok(Connection::Stream(stream))
-                }),
+            let facts = Facts::new(Address::Unnamed, Address::Unnamed);
+            let stream = Stream::new(tokio::io::duplex(1).0, facts);
+            let handshake = Handshake::new(stream, false, move |stream, _gate| match honest {
+                true => Box::pin(async { Ok(Connection::Stream(stream)) }),
                 false => Box::pin(std::future::pending()),
-            };
+            });
             Poll::Ready(Ok(Some(Incoming {
                 peer: Address::Unnamed,
                 stage: Stage::Handshake(handshake),
@@ -136,7 +161,7 @@ mod tests {
     async fn the_silent_keep_no_other_waiting_and_have_their_time() {
         let start = tokio::time::Instant::now();
         let limit = Duration::from_secs(10);
-        let mut door = Door::new(limit);
+        let mut door = Door::new(limit, None);
         // They come from the last.
         let mut listener = Waiting(vec![true, false, false, true, false]);
         for _ in 0..2 {
@@ -151,7 +176,7 @@ mod tests {
     async fn no_more_are_established_at_once_than_there_is_room_for() {
         let start = tokio::time::Instant::now();
         let limit = Duration::from_secs(10);
-        let mut door = Door::new(limit);
+        let mut door = Door::new(limit, None);
         let mut clients = vec![true];
         clients.extend([false; ESTABLISHING_MAX]);
         assert!(door.next(&mut Waiting(clients), |_| ()).await.unwrap().is_some());

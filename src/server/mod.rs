@@ -1,7 +1,14 @@
 //! The server: accepts on every bound endpoint, talks on each connection in a task of its own, stops in good order.
 //! Absent: what is said, and what the endpoints are made of.
 
+pub mod access;
+pub mod book;
 pub mod door;
+#[cfg(feature = "metrics")]
+pub mod exposition;
+pub mod gate;
+#[cfg(feature = "metrics")]
+pub mod monitor;
 pub mod ready;
 pub mod shortage;
 pub mod stop;
@@ -22,7 +29,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, error, warn};
 
-use self::door::{Door, established};
+use self::book::{Book, Entry, Outcome, Row, Unaccepted};
+use self::door::{Door, Unestablished, established};
+use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
 use self::refusals::Refusals;
@@ -83,6 +92,8 @@ const LAST_LOOK: Duration = Duration::from_millis(200);
 struct Shared {
     service: Service,
     limits: Limits,
+    keeper: Option<Keeper>,
+    book: Option<Arc<Book>>,
     open: Arc<Open>,
     permits: Option<Arc<Semaphore>>,
     /// `once`: the one connection was had.
@@ -93,21 +104,31 @@ struct Shared {
 }
 
 impl Server {
-    /// A server of `service` within `limits`.
+    /// A server of `service` within `limits`, for those whom the keeper of its gate lets in; without one, for everybody.
+    /// What happens is noted in the book, which has a row for each endpoint that [`Server::run`] is given.
     #[must_use]
-    pub fn new(service: Service, limits: Limits) -> Self {
+    pub fn new(service: Service, limits: Limits, keeper: Option<Keeper>, book: Option<Arc<Book>>) -> Self {
         let permits = limits
             .max_connections
             .map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
         Server(Arc::new(Shared {
             service,
             limits,
+            keeper,
+            book,
             open: Arc::default(),
             permits,
             had_one: AtomicBool::new(false),
             refusals: Refusals::default(),
             said_closing: AtomicBool::new(false),
         }))
+    }
+
+    /// How it goes, as a line: `2 connections open, 57 accepted`.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let open = counted(self.0.open.count(), "connection");
+        format!("{open} open, {} accepted", self.0.open.all())
     }
 
     /// Serves on the current runtime until `stop` says so or no listener has more to come, then waits for the open
@@ -119,24 +140,33 @@ impl Server {
     /// What the system says when an endpoint can't be listened on, or no longer can.
     pub async fn run(&self, bound: Vec<Arc<dyn Bound>>, mut stop: Stop) -> io::Result<()> {
         let mut accepting = JoinSet::new();
-        for endpoint in &bound {
+        for (index, endpoint) in bound.iter().enumerate() {
+            let row = self.0.book.as_ref().and_then(|book| book.rows().get(index));
+            let row = row.map(Arc::clone);
             match endpoint.listen()? {
                 Listener::Connections(listener) => {
-                    accepting.spawn(
-                        self.clone()
-                            .accept_all(listener, endpoint.endpoint(), stop.clone()),
-                    );
+                    let at = At {
+                        endpoint: endpoint.endpoint(),
+                        row,
+                    };
+                    accepting.spawn(self.clone().accept_all(listener, at, stop.clone()));
                 }
                 Listener::Datagrams(socket) => {
                     let Some(respond) = self.0.service.respond.clone() else {
                         continue;
                     };
-                    let (server, once, hexdump) = (self.clone(), self.0.limits.once, self.0.limits.hexdump);
-                    let mut stop = stop.clone();
+                    let (server, mut stop) = (self.clone(), stop.clone());
+                    let terms = datagrams::Terms {
+                        once: self.0.limits.once,
+                        hexdump: self.0.limits.hexdump,
+                        keeper: self.0.keeper.clone(),
+                        row,
+                    };
                     accepting.spawn(async move {
+                        let once = terms.once;
                         tokio::select! {
                             () = stop.told() => return Ok(()),
-                            () = datagrams::serve(socket, respond, once, hexdump) => {}
+                            () = datagrams::serve(socket, respond, terms) => {}
                         }
                         server.0.had_one.store(once, Relaxed);
                         Ok(())
@@ -208,60 +238,63 @@ impl Server {
         }
     }
 
-    async fn accept_all(
-        self,
-        mut listener: Box<dyn Accept>,
-        endpoint: String,
-        mut stop: Stop,
-    ) -> io::Result<()> {
+    async fn accept_all(self, mut listener: Box<dyn Accept>, at: At, mut stop: Stop) -> io::Result<()> {
         if self.0.limits.once {
-            return self.accept_one(&mut *listener, &endpoint, stop).await;
+            return self.accept_one(&mut *listener, &at, stop).await;
         }
         let mut shortage = Shortage::default();
         loop {
             let (accepted, permit) = tokio::select! {
                 biased;
                 () = stop.told() => {
-                    self.accept_waiting(&mut *listener, &endpoint);
+                    self.accept_waiting(&mut *listener, &at);
                     return Ok(());
                 }
                 accepted = self.accept(&mut *listener) => accepted,
             };
             match accepted {
-                Ok(Some(incoming)) => self.serve(incoming, permit, &endpoint),
+                Ok(Some(incoming)) => self.serve(incoming, permit, &at),
                 Ok(None) => return Ok(()),
-                Err(error) => self.rest(&mut shortage, &endpoint, error).await?,
+                Err(error) => self.rest(&mut shortage, &at, error).await?,
             }
         }
     }
 
     /// The first client that could be established is the one that is served.
-    async fn accept_one(&self, listener: &mut dyn Accept, endpoint: &str, mut stop: Stop) -> io::Result<()> {
+    async fn accept_one(&self, listener: &mut dyn Accept, at: &At, mut stop: Stop) -> io::Result<()> {
         let mut shortage = Shortage::default();
-        let mut door = Door::new(self.0.limits.handshake_timeout);
+        let mut door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
         loop {
             let entered = tokio::select! {
                 () = stop.told() => return Ok(()),
-                entered = door.next(listener, |incoming| noted(incoming, endpoint)) => entered,
+                entered = door.next(listener, |incoming| noted(incoming, &at.endpoint)) => entered,
             };
             match entered {
-                Ok(Some((Connection::Stream(stream), noted))) => {
+                Ok(Some((Connection::Stream(stream), visit, noted))) => {
                     // Another listener may have had the one.
                     if !self.0.had_one.swap(true, Relaxed) {
-                        self.spawn(stream, noted);
+                        self.spawn(stream, visit, Watched::new(noted, at.row.as_ref()));
                     }
                     return Ok(());
                 }
-                Ok(Some((Connection::Datagram(_), _))) => {}
+                Ok(Some((Connection::Datagram(_), ..))) => {}
                 Ok(None) => return Ok(()),
-                Err(error) => self.rest(&mut shortage, endpoint, error).await?,
+                Err(error) => self.rest(&mut shortage, at, error).await?,
             }
         }
     }
 
     /// After a failure to accept: returns when it makes sense to try again.
-    async fn rest(&self, shortage: &mut Shortage, endpoint: &str, error: io::Error) -> io::Result<()> {
+    async fn rest(&self, shortage: &mut Shortage, at: &At, error: io::Error) -> io::Result<()> {
+        let endpoint = &at.endpoint;
         let judged = shortage.judge(endpoint, error);
+        if let Some(row) = &at.row {
+            row.count_unaccepted(match &judged {
+                Ok(Next::Again) => Unaccepted::Gone,
+                Ok(Next::Rest) => Unaccepted::Shortage,
+                Err(_) => Unaccepted::Listener,
+            });
+        }
         match judged.inspect_err(|error| error!("no more connections on {endpoint}: {}", reason(error)))? {
             Next::Again => {}
             Next::Rest => tokio::select! {
@@ -273,7 +306,7 @@ impl Server {
     }
 
     /// Serves those whose connection stood when we were told to stop: closing the listener would reset them.
-    fn accept_waiting(&self, listener: &mut dyn Accept, endpoint: &str) {
+    fn accept_waiting(&self, listener: &mut dyn Accept, at: &At) {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..WAITING_MAX {
             let permit = match &self.0.permits {
@@ -284,9 +317,7 @@ impl Server {
                 },
             };
             match listener.poll_accept(&mut cx) {
-                Poll::Ready(Ok(Some(incoming))) if !self.0.limits.once => {
-                    self.serve(incoming, permit, endpoint)
-                }
+                Poll::Ready(Ok(Some(incoming))) if !self.0.limits.once => self.serve(incoming, permit, at),
                 _ => return,
             }
         }
@@ -322,55 +353,69 @@ impl Server {
         }
     }
 
-    fn serve(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>, endpoint: &str) {
+    fn serve(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>, at: &At) {
+        let (incoming, visit) = match &self.0.keeper {
+            None => (incoming, None),
+            Some(keeper) => match keeper.receive(incoming) {
+                Some((incoming, visit)) => (incoming, Some(visit)),
+                None => return at.end(Outcome::Refused),
+            },
+        };
         let guard = Guard::new(&self.0.open);
-        let noted = noted(&incoming, endpoint);
+        let noted = noted(&incoming, &at.endpoint);
         match incoming.stage {
             Stage::Established(Connection::Stream(stream)) if self.is_plain() && noted.is_none() => {
                 // The usual case: a task that holds little more than the conversation.
                 let talk = self.0.service.talk.talk(stream);
                 tokio::spawn(async move {
                     let _ = talk.await;
-                    drop((guard, permit));
+                    drop((guard, permit, visit));
                 });
             }
             Stage::Established(Connection::Stream(stream)) => {
-                let server = self.clone();
+                let (server, watched) = (self.clone(), Watched::new(noted, at.row.as_ref()));
                 tokio::spawn(async move {
-                    server.converse(stream, noted).await;
-                    drop((guard, permit));
+                    server.converse(stream, watched).await;
+                    drop((guard, permit, visit));
                 });
             }
             Stage::Established(Connection::Datagram(_)) => {}
             Stage::Handshake(handshake) => {
-                let server = self.clone();
+                let (server, row) = (self.clone(), at.row.clone());
                 let peer = incoming.peer.to_string();
                 tokio::spawn(async move {
                     let limit = server.0.limits.handshake_timeout;
-                    let stood = established(handshake, limit, &peer, &server.0.refusals).await;
-                    if let Some(Connection::Stream(stream)) = stood {
-                        server.converse(stream, noted).await;
+                    let stood =
+                        established(handshake, visit.as_ref(), limit, &peer, &server.0.refusals).await;
+                    match (stood, &row) {
+                        (Ok(Connection::Stream(stream)), row) => {
+                            server.converse(stream, Watched::new(noted, row.as_ref())).await;
+                        }
+                        (Err(Unestablished::Refused), Some(row)) => row.end(Outcome::Refused),
+                        (Err(Unestablished::Failed(why)), Some(row)) => row.fail(why),
+                        (Err(_) | Ok(Connection::Datagram(_)), _) => {}
                     }
-                    drop((guard, permit));
+                    drop((guard, permit, visit));
                 });
             }
         }
     }
 
     /// Serves in a task, so that a stop finds it among the open connections.
-    fn spawn(&self, stream: Stream, noted: Option<Noted>) {
+    fn spawn(&self, stream: Stream, visit: Option<Arc<Visit>>, watched: Watched) {
         let (server, guard) = (self.clone(), Guard::new(&self.0.open));
         tokio::spawn(async move {
-            server.converse(stream, noted).await;
-            drop(guard);
+            server.converse(stream, watched).await;
+            drop((guard, visit));
         });
     }
 
     fn is_plain(&self) -> bool {
-        self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump
+        self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump && self.0.book.is_none()
     }
 
-    async fn converse(&self, mut stream: Stream, mut noted: Option<Noted>) {
+    async fn converse(&self, mut stream: Stream, watched: Watched) {
+        let Watched { mut noted, entry } = watched;
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
             taps.push(Box::new(Hexdump::of(stream.facts().peer.to_string())));
@@ -383,13 +428,49 @@ impl Server {
                 taps.push(Box::new(Log::of(stream.facts().peer.to_string())));
             }
         }
+        if let Some(entry) = &entry {
+            taps.push(Box::new(entry.count.clone()));
+        }
         stream = tapped_stream(stream, taps);
         if let Some(limit) = self.0.limits.idle_timeout {
             stream = limited_stream(stream, limit);
         }
         let result = self.0.service.talk.talk(stream).await;
+        if let Some(entry) = entry {
+            entry.end(&result);
+        }
         if let Some(noted) = noted {
             noted.end(&result);
+        }
+    }
+}
+
+/// Where clients come to: what the log calls it, and its row in the book.
+struct At {
+    endpoint: String,
+    row: Option<Arc<Row>>,
+}
+
+impl At {
+    fn end(&self, outcome: Outcome) {
+        if let Some(row) = &self.row {
+            row.end(outcome);
+        }
+    }
+}
+
+/// Who looks on at a conversation: the log, and the book.
+struct Watched {
+    noted: Option<Noted>,
+    entry: Option<Entry>,
+}
+
+impl Watched {
+    /// From now on it is a conversation.
+    fn new(noted: Option<Noted>, row: Option<&Arc<Row>>) -> Self {
+        Watched {
+            noted,
+            entry: row.map(Row::begin),
         }
     }
 }

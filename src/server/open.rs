@@ -10,12 +10,19 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Open {
     count: AtomicUsize,
+    /// Those that have ended included.
+    all: AtomicUsize,
     ended: Notify,
 }
 
 impl Open {
     pub(super) fn count(&self) -> usize {
         self.count.load(Acquire)
+    }
+
+    /// How many there have been.
+    pub(super) fn all(&self) -> usize {
+        self.all.load(Acquire)
     }
 
     /// Returns once none is open.
@@ -43,6 +50,7 @@ pub(super) struct Guard(Arc<Open>);
 impl Guard {
     pub(super) fn new(open: &Arc<Open>) -> Self {
         open.count.fetch_add(1, AcqRel);
+        open.all.fetch_add(1, AcqRel);
         Guard(Arc::clone(open))
     }
 }

@@ -45,6 +45,12 @@ impl Stop {
         self.reached(Phase::Draining).await;
     }
 
+    /// Whether it was.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
+    }
+
     /// Returns when the server is to end at once.
     pub async fn now(&mut self) {
         self.reached(Phase::Ending).await;

@@ -3,6 +3,7 @@
 
 pub mod datagrams;
 pub mod descriptor;
+pub mod handshake;
 pub mod listening;
 pub mod reading;
 pub mod socket;
@@ -30,6 +31,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use self::handshake::Handshake;
 #[cfg(feature = "tls")]
 use crate::cert::{CertificateDer, chain::Finding};
 use crate::connection::{Address, BoxFuture, Connection, Facts};
@@ -238,10 +240,27 @@ pub struct Incoming {
     pub stage: Stage,
 }
 
+impl Incoming {
+    /// Whether a layer will say who speaks: `peer` is then a proxy.
+    #[must_use]
+    pub fn is_to_be_named(&self) -> bool {
+        matches!(&self.stage, Stage::Handshake(handshake) if handshake.names_peer())
+    }
+
+    /// Closes it without a word: over TCP with a reset.
+    pub fn refuse(self) {
+        match self.stage {
+            Stage::Established(Connection::Stream(stream)) => handshake::refuse(&stream),
+            Stage::Established(Connection::Datagram(_)) => {}
+            Stage::Handshake(handshake) => handshake.refuse(),
+        }
+    }
+}
+
 /// How far an [`Incoming`] is.
 pub enum Stage {
     /// Nothing is left to do.
     Established(Connection),
     /// Layers have their say first.
-    Handshake(BoxFuture<'static, Result<Connection>>),
+    Handshake(Handshake),
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 #[cfg(feature = "tls")]
 use super::Doctor;
+use super::handshake::{Handshake, layered, names_peer};
 use super::{Accept, Binder, Bound, Connector, Incoming, Listener, Stage};
 use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Refused, Role, Spec};
@@ -78,14 +79,13 @@ fn no_stream(wrappers: &Wrappers, spec: &Spec) -> Refused {
     spec.refuse(Kind::Unsupported, spec.name.span, message)
 }
 
+const NO_STREAM: &str = "what stands before the endpoint needs a stream of bytes, and it carries datagrams";
+
 /// The stream of a connection, which may turn out to carry datagrams only when it stands, as that of a descriptor.
 fn stream(connection: Connection) -> Result<Stream> {
     match connection {
         Connection::Stream(stream) => Ok(stream),
-        Connection::Datagram(_) => Err(Error::new(
-            Status::Usage,
-            "what stands before the endpoint needs a stream of bytes, and it carries datagrams",
-        )),
+        Connection::Datagram(_) => Err(Error::new(Status::Usage, NO_STREAM)),
     }
 }
 
@@ -173,27 +173,24 @@ impl Accept for WrappedAccept {
             return Poll::Ready(Ok(None));
         };
         let layers = Arc::clone(&self.layers);
-        let stage = if layers.is_empty() {
-            incoming.stage
-        } else {
-            Stage::Handshake(Box::pin(establish(incoming.stage, layers)))
+        let stage = match incoming.stage {
+            // Whoever has layers of its own has taken these beneath them.
+            stage if layers.is_empty() => stage,
+            Stage::Established(Connection::Stream(stream)) => {
+                let names_peer = names_peer(&layers);
+                Stage::Handshake(Handshake::new(stream, names_peer, |stream, gate| {
+                    Box::pin(async move { layered(stream, &layers, gate).await.map(Connection::Stream) })
+                }))
+            }
+            Stage::Established(Connection::Datagram(_)) | Stage::Handshake(_) => {
+                return Poll::Ready(Err(io::Error::other(NO_STREAM)));
+            }
         };
         Poll::Ready(Ok(Some(Incoming {
             peer: incoming.peer,
             stage,
         })))
     }
-}
-
-async fn establish(stage: Stage, layers: Layers) -> Result<Connection> {
-    let mut stream = stream(match stage {
-        Stage::Established(connection) => connection,
-        Stage::Handshake(establish) => establish.await?,
-    })?;
-    for layer in layers.iter() {
-        stream = layer.accept(stream).await?;
-    }
-    Ok(Connection::Stream(stream))
 }
 
 #[cfg(test)]
@@ -324,10 +321,10 @@ mod tests {
             stream.write_all(b"hello").await.unwrap();
         });
         let incoming = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap().unwrap();
-        let Stage::Handshake(establish) = incoming.stage else {
+        let Stage::Handshake(handshake) = incoming.stage else {
             panic!("established before the header was read");
         };
-        let mut stream = stream(establish.await.unwrap()).unwrap();
+        let mut stream = stream(handshake.establish(None).await.unwrap()).unwrap();
         let mut got = Vec::new();
         stream.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"hello");

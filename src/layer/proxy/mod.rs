@@ -82,6 +82,10 @@ impl Layer for Proxy {
             Ok(stream.map(|io| Prefixed::new(io, rest)))
         })
     }
+
+    fn names_peer(&self) -> bool {
+        true
+    }
 }
 
 /// Where no client's connection is handed on, or one whose ends nobody could be told, we speak for ourselves.

@@ -136,6 +136,29 @@ async fn a_header_that_never_ends_is_waited_for_as_long_as_the_caller_likes() {
     }
 }
 
+/// Each byte comes well within the limit, which is on all of them together.
+#[tokio::test(start_paused = true)]
+async fn a_byte_a_second_is_in_time_or_not() {
+    for (limit, in_time) in [(10, false), (V1.len() as u64 + 1, true)] {
+        let (stream, mut far) = pair(300);
+        let sent = tokio::spawn(async move {
+            for byte in V1 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if far.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+            }
+            far
+        });
+        let accepted = timeout(Duration::from_secs(limit), layer(Version::V2).accept(stream)).await;
+        assert_eq!(accepted.is_ok(), in_time, "{limit}");
+        if let Ok(stream) = accepted {
+            assert_eq!(stream.unwrap().facts().peer, inet("192.0.2.1:1111"));
+        }
+        sent.await.unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_speaks_for_itself_first() {
     for version in [Version::V1, Version::V2] {

@@ -19,6 +19,7 @@ use super::wire::Wire;
 use super::{Datagrams, Run, transient};
 use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
+use crate::transport::handshake::Gate;
 use crate::transport::{Accept, Incoming, Stage};
 
 /// Flows that wait to be accepted. More peers than this at a time have to write again.
@@ -64,13 +65,24 @@ impl Flows {
         Flows::with(datagrams, Settings::default())
     }
 
+    /// The same for those whom the gate admits; what others send is dropped, and takes no room from them.
+    #[must_use]
+    pub fn behind(gate: Arc<dyn Gate>, datagrams: Datagrams) -> Self {
+        Flows::start(datagrams, Settings::default(), Some(gate))
+    }
+
     /// A connection for each peer. One task on this runtime sorts what arrives, so that flows receive whether or not
     /// anybody accepts; it ends with the last of the listener and its flows.
     #[must_use]
     pub fn with(datagrams: Datagrams, settings: Settings) -> Self {
+        Flows::start(datagrams, settings, None)
+    }
+
+    fn start(datagrams: Datagrams, settings: Settings, gate: Option<Arc<dyn Gate>>) -> Self {
         let shared = Arc::new(Shared {
             wire: Arc::clone(&datagrams.wire),
             settings,
+            gate,
             table: Mutex::new(Table {
                 open: true,
                 ..Table::default()
@@ -149,6 +161,7 @@ struct Key {
 struct Shared {
     wire: Arc<Wire>,
     settings: Settings,
+    gate: Option<Arc<dyn Gate>>,
     table: Mutex<Table>,
 }
 
@@ -227,6 +240,11 @@ async fn pump(mut datagrams: Datagrams, shared: Arc<Shared>) {
 fn sort(datagrams: &Datagrams, shared: &Shared, now: Instant) {
     let mut table = shared.table();
     for run in datagrams.runs() {
+        if let Some(gate) = &shared.gate
+            && !gate.admits(&Address::Inet(run.peer))
+        {
+            continue;
+        }
         let Some(slot) = slot(&mut table, shared, &run) else {
             debug!(peer = %run.peer, "no room for a further flow");
             continue;

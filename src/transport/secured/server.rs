@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Status};
 use crate::layer::tls::config::{ServerSettings, server_name};
 use crate::layer::tls::current::Current;
 use crate::layer::{Layer, tls};
+use crate::transport::handshake::{Handshake, layered, names_peer};
 use crate::transport::listening::accept_on;
 use crate::transport::socket::{Listen, not_bound, reachable};
 use crate::transport::{Accept, Binder, Bound, Incoming, Listener, Stage};
@@ -210,27 +211,18 @@ impl Accept for SecureAccept {
             return Poll::Ready(Ok(None));
         };
         let stage = match incoming.stage {
-            Stage::Established(Connection::Stream(mut stream)) => {
+            Stage::Established(Connection::Stream(stream)) => {
                 let (current, endpoint) = (Arc::clone(&self.current), Arc::clone(&self.endpoint));
                 let beneath = Arc::clone(&self.beneath);
-                Stage::Handshake(Box::pin(async move {
-                    for layer in beneath.iter() {
-                        stream = layer.accept(stream).await?;
-                    }
-                    if current.is_due() {
-                        // Who comes meanwhile is served with what was good until now.
-                        let current = Arc::clone(&current);
-                        let refreshed = aside(move || {
-                            match current.refresh() {
-                                Some(Ok(())) => info!("the certificates of {endpoint} have changed"),
-                                Some(Err(fault)) => warn!("{}", kept(fault, &endpoint)),
-                                None => {}
-                            }
-                            Ok(())
-                        });
-                        refreshed.await?;
-                    }
-                    tls::accept(stream, &current.get()).await.map(Connection::Stream)
+                let names_peer = names_peer(&beneath);
+                Stage::Handshake(Handshake::new(stream, names_peer, move |stream, gate| {
+                    Box::pin(async move {
+                        let stream = layered(stream, &beneath, gate).await?;
+                        if current.is_due() {
+                            refresh(Arc::clone(&current), endpoint).await?;
+                        }
+                        tls::accept(stream, &current.get()).await.map(Connection::Stream)
+                    })
                 }))
             }
             other => other,
@@ -240,6 +232,19 @@ impl Accept for SecureAccept {
             stage,
         })))
     }
+}
+
+/// Who comes meanwhile is served with what was good until now.
+async fn refresh(current: Arc<Current>, endpoint: Arc<str>) -> Result<()> {
+    aside(move || {
+        match current.refresh() {
+            Some(Ok(())) => info!("the certificates of {endpoint} have changed"),
+            Some(Err(fault)) => warn!("{}", kept(fault, &endpoint)),
+            None => {}
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -1,0 +1,359 @@
+//! The monitor: `/metrics`, `/healthz` and `/readyz` over HTTP, on a listener of its own with limits of its own.
+//! Absent: what is counted, and any way to change anything.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::task::JoinSet;
+use tracing::{debug, error};
+
+use super::door::Door;
+use super::exposition::{Exposition, Format};
+use super::shortage::{self, Next, Shortage};
+use super::stop::Stop;
+use crate::connection::{Connection, Stream};
+use crate::error::reason;
+use crate::transport::Accept;
+
+/// Requests that are answered at once; further clients wait in the backlog.
+const CLIENTS_MAX: usize = 16;
+
+/// The time for what comes before HTTP, such as TLS.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// The time for the head of a request.
+const HEAD: Duration = Duration::from_secs(5);
+
+/// The time for a request and its answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Bytes in the head of a request, and room for an answer on its way out.
+const BUFFER_MAX: usize = 16 * 1024;
+
+/// Header fields in a request.
+const FIELDS_MAX: usize = 64;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// What the monitor knows.
+#[derive(Debug)]
+pub struct Monitor {
+    exposition: Exposition,
+    ready: AtomicBool,
+    stop: Stop,
+}
+
+impl Monitor {
+    /// A monitor of a server that stops when `stop` says so.
+    #[must_use]
+    pub fn new(exposition: Exposition, stop: Stop) -> Arc<Self> {
+        Arc::new(Monitor {
+            exposition,
+            ready: AtomicBool::new(false),
+            stop,
+        })
+    }
+
+    /// All endpoints are bound, and clients may come.
+    pub fn ready(&self) {
+        self.ready.store(true, Relaxed);
+    }
+
+    /// Answers until the future is dropped, the listener's end included: that the server goes on without it is in the
+    /// log.
+    pub async fn serve(self: Arc<Self>, mut listener: Box<dyn Accept>, endpoint: String) {
+        if let Err(error) = self.accept_all(&mut *listener, &endpoint).await {
+            error!("no more metrics on {endpoint}: {}", reason(&error));
+        }
+        pending().await
+    }
+
+    async fn accept_all(self: &Arc<Self>, listener: &mut dyn Accept, endpoint: &str) -> io::Result<()> {
+        let mut door = Door::new(HANDSHAKE, None);
+        let mut shortage = Shortage::default();
+        let mut answering = JoinSet::new();
+        loop {
+            if answering.len() >= CLIENTS_MAX {
+                answering.join_next().await;
+                continue;
+            }
+            let entered = tokio::select! {
+                Some(_) = answering.join_next() => continue,
+                entered = door.next(listener, |_| ()) => entered,
+            };
+            match entered {
+                Ok(Some((Connection::Stream(stream), ..))) => {
+                    answering.spawn(Arc::clone(self).converse(stream));
+                }
+                Ok(Some((Connection::Datagram(_), ..))) => {}
+                Ok(None) => {
+                    while answering.join_next().await.is_some() {}
+                    return Ok(());
+                }
+                Err(error) => {
+                    if shortage.judge(endpoint, error)? == Next::Rest {
+                        tokio::time::sleep(shortage::PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One request, one answer.
+    async fn converse(self: Arc<Self>, stream: Stream) {
+        let peer = stream.facts().peer.clone();
+        let service = service_fn(|request: Request<Incoming>| {
+            let response = self.answer(request.method(), request.uri().path(), request.headers());
+            debug!(%peer, status = u64::from(response.status().as_u16()), "asked for {}", request.uri().path().escape_debug());
+            async { Ok::<_, Infallible>(response) }
+        });
+        let conversation = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .keep_alive(false)
+            // A client that has said all may say so.
+            .half_close(true)
+            .max_buf_size(BUFFER_MAX)
+            .max_headers(FIELDS_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        match tokio::time::timeout(ANSWER, conversation).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%peer, "no answer: {error}"),
+            Err(_elapsed) => debug!(%peer, "no answer: it took too long"),
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        if method != Method::GET && method != Method::HEAD {
+            let mut refused = response(
+                StatusCode::METHOD_NOT_ALLOWED,
+                PLAIN,
+                "only GET and HEAD\n".into(),
+            );
+            refused.headers_mut().insert(ALLOW, ALLOWED);
+            return refused;
+        }
+        match path {
+            "/metrics" => {
+                let format = format(headers);
+                match self.exposition.text(format) {
+                    Ok(text) => response(StatusCode::OK, format.content_type(), text),
+                    Err(_) => response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "no text\n".into()),
+                }
+            }
+            "/healthz" => response(StatusCode::OK, PLAIN, "ok\n".into()),
+            "/readyz" => {
+                let (status, text) = match (self.stop.is_told(), self.ready.load(Relaxed)) {
+                    (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+                    (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+                    (false, true) => (StatusCode::OK, "ok\n"),
+                };
+                response(status, PLAIN, text.into())
+            }
+            _ => response(
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "there are /metrics, /healthz and /readyz\n".into(),
+            ),
+        }
+    }
+}
+
+const ALLOWED: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("GET, HEAD");
+const NO_STORE: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("no-store");
+
+fn response(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// OpenMetrics for those who ask for it; whatever else they ask for, they get what everybody reads.
+fn format(headers: &HeaderMap) -> Format {
+    let mut accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let asked = accepted.any(|kind| {
+        let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+        let unwanted = parameters
+            .split(';')
+            .filter_map(|parameter| parameter.trim().strip_prefix("q="))
+            .any(|quality| quality.parse() == Ok(0.0_f32));
+        kind.trim().eq_ignore_ascii_case("application/openmetrics-text") && !unwanted
+    });
+    if asked { Format::OpenMetrics } else { Format::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::connection::{Address, Facts};
+    use crate::server::book::Book;
+    use crate::server::stop::{Lever, stop};
+    use crate::transport::{Incoming, Stage};
+
+    /// Clients as they are sent.
+    struct Sent(mpsc::UnboundedReceiver<DuplexStream>);
+
+    impl Accept for Sent {
+        fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
+            self.0.poll_recv(cx).map(|stream| {
+                Ok(stream.map(|stream| Incoming {
+                    peer: Address::Unnamed,
+                    stage: Stage::Established(Connection::Stream(Stream::new(
+                        stream,
+                        Facts::new(Address::Unnamed, Address::Unnamed),
+                    ))),
+                }))
+            })
+        }
+    }
+
+    struct Monitored {
+        monitor: Arc<Monitor>,
+        clients: mpsc::UnboundedSender<DuplexStream>,
+        lever: Lever,
+    }
+
+    fn monitored() -> Monitored {
+        let (lever, stop) = stop();
+        let monitor = Monitor::new(Exposition::new(Arc::new(Book::new(&[])), None), stop);
+        let (clients, listener) = mpsc::unbounded_channel();
+        tokio::spawn(Arc::clone(&monitor).serve(Box::new(Sent(listener)), "here".into()));
+        Monitored {
+            monitor,
+            clients,
+            lever,
+        }
+    }
+
+    impl Monitored {
+        fn client(&self) -> DuplexStream {
+            let (ours, theirs) = duplex(1 << 20);
+            self.clients.send(theirs).unwrap();
+            ours
+        }
+
+        async fn asked(&self, request: &str) -> String {
+            let mut client = self.client();
+            client.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+
+        async fn status(&self, path: &str) -> String {
+            let answer = self
+                .asked(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+                .await;
+            answer.split(' ').nth(1).unwrap_or_default().to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readiness_comes_and_goes() {
+        let monitored = monitored();
+        assert_eq!(monitored.status("/readyz").await, "503");
+        assert_eq!(monitored.status("/healthz").await, "200");
+        monitored.monitor.ready();
+        assert_eq!(monitored.status("/readyz").await, "200");
+        monitored.lever.pull();
+        assert_eq!(monitored.status("/readyz").await, "503");
+        assert_eq!(monitored.status("/healthz").await, "200");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_get_and_head_are_answered_and_one_path_each() {
+        let monitored = monitored();
+        assert_eq!(monitored.status("/").await, "404");
+        assert_eq!(monitored.status("/metrics?x=y").await, "200");
+        let refused = monitored
+            .asked("POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+            .await;
+        assert!(
+            refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD"),
+            "{refused}"
+        );
+        let head = monitored.asked("HEAD /healthz HTTP/1.1\r\n\r\n").await;
+        assert!(
+            head.contains("content-length: 3") && head.ends_with("\r\n\r\n"),
+            "{head}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_slowly_or_for_too_much_is_let_go() {
+        let monitored = monitored();
+        let start = tokio::time::Instant::now();
+        let mut silent = monitored.client();
+        silent.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = silent.read_to_end(&mut answer).await;
+        assert!(start.elapsed() <= ANSWER, "{:?}", start.elapsed());
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(BUFFER_MAX));
+        assert!(!monitored.asked(&long).await.contains(" 200 "));
+        let many = format!(
+            "GET /healthz HTTP/1.1\r\n{}\r\n",
+            "a: b\r\n".repeat(FIELDS_MAX + 1)
+        );
+        assert!(!monitored.asked(&many).await.contains(" 200 "));
+        assert!(
+            !monitored
+                .asked("\x16\x03\x01 this is no HTTP\r\n\r\n")
+                .await
+                .contains(" 200 ")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slow_take_no_more_than_their_places() {
+        let monitored = monitored();
+        monitored.monitor.ready();
+        let start = tokio::time::Instant::now();
+        let slow: Vec<_> = (0..3 * CLIENTS_MAX).map(|_| monitored.client()).collect();
+        assert_eq!(monitored.status("/readyz").await, "200");
+        assert!(start.elapsed() <= 3 * ANSWER + HEAD, "{:?}", start.elapsed());
+        drop(slow);
+    }
+
+    #[test]
+    fn the_format_is_the_one_asked_for() {
+        let of = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, hyper::header::HeaderValue::from_static(accept));
+            format(&headers)
+        };
+        // As Prometheus 2 asks.
+        let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                          text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        assert_eq!(of(prometheus), Format::OpenMetrics);
+        assert_eq!(
+            of("text/html, application/OpenMetrics-text ; q=0.5"),
+            Format::OpenMetrics
+        );
+        assert_eq!(of("application/openmetrics-text;q=0"), Format::Text);
+        assert_eq!(of("*/*"), Format::Text);
+        assert_eq!(format(&HeaderMap::new()), Format::Text);
+    }
+}
