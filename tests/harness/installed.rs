@@ -9,11 +9,13 @@ use super::eventually;
 
 /// The name under which a peer is installed; `None`: the test is skipped, unless `NETKIT_INTEROP=required`.
 pub(crate) fn installed(names: &[&'static str]) -> Option<&'static str> {
-    let found = names.iter().find(|name| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
-    });
-    given(names[0], found.copied())
+    given(names[0], names.iter().find(|name| is_there(name)).copied())
+}
+
+/// Whether a program can be started by its name.
+pub(crate) fn is_there(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
 }
 
 /// What was found, which may be missing only where nobody requires it.
