@@ -26,6 +26,7 @@ pub mod error;
 pub mod escape;
 pub mod kernel;
 pub mod layer;
+pub mod living;
 pub mod process;
 pub mod protocol;
 pub mod relay;

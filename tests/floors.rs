@@ -32,8 +32,9 @@ const FLOORS: &[Floor] = &[
             module("units", &["nom"]),
             module("escape", &[]),
             module("backoff", &[]),
+            module("living", &["rustix"]),
             // The one place with `unsafe`: it is as low as what it wraps.
-            module("kernel", &["rustix", "tokio::io"]),
+            module("kernel", &["nix::libc", "nix::unistd", "rustix", "tokio::io"]),
         ],
     },
     Floor {
@@ -180,7 +181,7 @@ const FLOORS: &[Floor] = &[
 /// Directories whose files are neighbours that never meet, with the files that all of them may use.
 const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("command", &["host", "report", "talk"]),
+    ("command", &["daemon", "host", "report", "talk"]),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",
