@@ -1,11 +1,12 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! and waiting for a descriptor. Absent: everything for which a crate has a safe form.
-#![allow(unsafe_code, reason = "no safe function does either")]
+//! waiting for a descriptor, and becoming two processes. Absent: everything for which a crate has a safe form.
+#![allow(unsafe_code, reason = "no safe function does any of it")]
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -53,6 +54,42 @@ pub fn watch(descriptor: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>
     unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(|refused| refused.into_parts())
 }
 
+/// Closes what our parent left open and nobody here has taken over, standard input, output and error excepted: by the
+/// argument of [`adopt`], that is what is not marked close-on-exec. Says how many there were.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn close_inherited() -> io::Result<usize> {
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // Those that are ours, or that the reading itself has opened, are refused.
+    Ok(open.into_iter().filter(|number| adopt(*number).is_ok()).count())
+}
+
+/// Goes on as two processes. The parent gets the number of its child, the child `None`.
+///
+/// # Errors
+/// `Unsupported` where there is more than one thread, or nobody can tell; what the system says.
+pub fn fork() -> io::Result<Option<Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "there is more than one thread",
+        ));
+    }
+    // SAFETY: the child is a copy of the calling thread alone. What others held at that moment, such as the lock of the
+    // allocator, would stay held for ever; but the kernel lists one thread, which is this one, it starts no other before
+    // the call, and no thread of this process can come from elsewhere. So the child has all that a process has.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => Ok(None),
+        nix::unistd::ForkResult::Parent { child } => {
+            let child = Pid::from_raw(child.as_raw());
+            child.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -71,6 +108,17 @@ mod tests {
         let mut got = Vec::new();
         reader.read_to_end(&mut got).unwrap();
         assert_eq!(got, b"x");
+    }
+
+    #[test]
+    fn a_process_with_threads_is_not_copied() {
+        // The harness of the tests is such a one.
+        std::thread::scope(|scope| {
+            let (held, wait) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || wait.recv().is_err());
+            assert_eq!(fork().unwrap_err().kind(), io::ErrorKind::Unsupported);
+            drop(held);
+        });
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod harness;
 
 mod connect;
+mod daemon;
 mod errors;
 mod explain;
 mod faults;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use netkit::process::syslog;
 use netkit::{escape, units};
 
 /// A length of time: `250ms`, `5s`, `2m`; a bare number is seconds.
@@ -21,6 +22,20 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
         return Err(units::UnitError::OutOfRange.to_string());
     }
     Ok(duration)
+}
+
+/// A mask of permissions in octal.
+pub(crate) fn mask(text: &str) -> Result<u32, String> {
+    let octal = (1..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mask| octal && *mask <= 0o777)
+        .ok_or_else(|| "a mask is written in octal, from 0 to 777".into())
+}
+
+/// Our name in the system's log.
+pub(crate) fn prefix(text: &str) -> Result<String, String> {
+    syslog::check_prefix(text).map(|()| text.to_owned())
 }
 
 /// Text with `\r`, `\n`, `\t` and `\xHH` in it.

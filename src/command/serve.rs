@@ -7,13 +7,15 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
+use super::daemon::{Begun, Daemon};
 use super::host;
-use crate::cli::options::{LimitOptions, ReadyOptions};
+use crate::cli::options::{DaemonOptions, LimitOptions, ReadyOptions};
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
+use netkit::process::place::set_mask;
 use netkit::process::{resources, runtime};
 use netkit::protocol::PROTOCOLS;
 use netkit::server::stop::{Stop, stop};
@@ -56,17 +58,26 @@ pub(crate) struct Serve {
     #[arg(value_name = "ENDPOINT", required = true, add = complete::server())]
     endpoints: Vec<OsString>,
     /// Show both directions in hexadecimal with offsets, on standard error
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
     ready: ReadyOptions,
     #[command(flatten)]
+    daemon: DaemonOptions,
+    #[command(flatten)]
     settings: Settings,
 }
 
 impl Serve {
+    /// The permissions that no file of ours gets.
+    pub(super) fn set_mask(&self) {
+        if let Some(mask) = self.daemon.umask {
+            set_mask(mask);
+        }
+    }
+
     /// Serves until it is told to stop, or has served once.
     pub(super) fn run(self, log: &Log) -> Result<Status> {
         let service = self.settings.service(&self.protocol)?;
@@ -79,6 +90,10 @@ impl Serve {
                 Error::new(Status::Usage, "it needs connections, and datagrams arrive there").on(what),
             );
         }
+        let mut daemon = match Daemon::begin(&self.daemon, log, &endpoints)? {
+            Begun::Here(daemon) => daemon,
+            Begun::Elsewhere(status) => return Ok(status),
+        };
         resources::raise_descriptors();
         let output_is_taken = endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&self.ready, output_is_taken)?;
@@ -86,14 +101,18 @@ impl Serve {
         let reloading = host::Reloading::new(&bound, service.upkeep.clone());
         let server = Server::new(service, self.limits());
         let (lever, stop) = stop();
+        let runtime = runtime::current_thread()?;
+        // Whoever reads the ready file may send one.
+        let signals = runtime.block_on(async { host::signals() })?;
+        let written = host::write(ready, &bound)?;
+        daemon.settle(log)?;
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
         let others = (1..workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));
         let others: Vec<_> = others.collect::<Result<_>>()?;
-        let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
-            let signals = host::signals()?;
-            host::tell(ready, &bound)?;
+            host::announce(written, &bound)?;
+            daemon.detach()?;
             tokio::select! {
                 served = server.run(bound, stop) => served.map_err(failed),
                 () = host::heed(signals, &lever, log, reloading) => Ok(()),

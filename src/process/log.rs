@@ -1,12 +1,14 @@
-//! The log: what is worth a line, on standard error or in a file, as text or as JSON.
+//! The log: what is worth a line, on standard error, in a file or in the system's log, as text or as JSON.
 //! Absent: what is logged; and payload, which never comes here but escaped.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,6 +18,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
+use super::syslog::{self, Syslog};
 use crate::error::{Error, Result, Status, reason};
 
 /// The target of lines that standard error gets in another form.
@@ -40,6 +43,8 @@ pub struct Settings {
     pub format: Format,
     /// A file instead of standard error.
     pub file: Option<PathBuf>,
+    /// The system's log instead of either, and the name that we have there.
+    pub syslog: Option<String>,
     /// Colour on standard error.
     pub colour: bool,
     /// The target of lines that go to standard error wherever the log goes: whoever started us waits for them.
@@ -55,11 +60,22 @@ struct Sink {
     format: Format,
     colour: bool,
     always: &'static str,
-    file: Option<LogFile>,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// Where lines go instead of standard error.
+enum Elsewhere {
+    File(LogFile),
+    System(Syslog),
 }
 
 struct LogFile {
+    /// As the user wrote it.
     path: PathBuf,
+    /// The same, wherever the process goes.
+    absolute: PathBuf,
+    /// Where the file is found once the process has another root.
+    directory: OnceLock<OwnedFd>,
     open: Mutex<State>,
 }
 
@@ -75,15 +91,13 @@ impl Log {
     /// # Errors
     /// Status 1: the file cannot be opened, or the process has a log already.
     pub fn start(settings: Settings) -> Result<Self> {
-        let file = match &settings.file {
-            None => None,
-            Some(path) => {
-                let file = open(path)?;
-                Some(LogFile {
-                    path: path.clone(),
-                    open: Mutex::new(State { file, failing: false }),
-                })
-            }
+        let elsewhere = match (&settings.file, &settings.syslog) {
+            (None, None) => None,
+            (Some(path), _) => Some(Elsewhere::File(LogFile::open(path)?)),
+            (None, Some(prefix)) => Some(Elsewhere::System(Syslog::open(
+                Path::new(syslog::SOCKET),
+                prefix,
+            )?)),
         };
         let level = match settings.verbosity {
             ..0 => LevelFilter::ERROR,
@@ -102,7 +116,7 @@ impl Log {
             format,
             colour,
             always,
-            file,
+            elsewhere,
         });
         tracing::subscriber::set_global_default(Registry::default().with(ToSink(Arc::clone(&sink))))
             .map_err(|error| Error::new(Status::Failure, error.to_string()).on("could not start the log"))?;
@@ -114,27 +128,42 @@ impl Log {
     /// # Errors
     /// Status 1; the old file stays in use.
     pub fn reopen(&self) -> Result<bool> {
-        let Some(log) = &self.0.file else { return Ok(false) };
-        let file = open(&log.path)?;
-        *log.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
-        Ok(true)
+        self.file().map_or(Ok(false), |log| log.reopen().map(|()| true))
+    }
+
+    /// Holds on to the directory of the file, where it is found from now on: the process is about to get another root,
+    /// in which its path leads elsewhere.
+    ///
+    /// # Errors
+    /// Status 1: the directory cannot be opened.
+    pub fn keep_directory(&self) -> Result<()> {
+        self.file().map_or(Ok(()), LogFile::keep_directory)
     }
 
     /// Whether the log goes to a file.
     #[must_use]
     pub fn has_file(&self) -> bool {
-        self.0.file.is_some()
+        self.file().is_some()
     }
-}
 
-fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(|error| {
-            Error::io(Status::Failure, &error).on(format!("could not open the log {}", path.display()))
-        })
+    /// The file that SIGHUP opens anew.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.file().map(|log| log.absolute.as_path())
+    }
+
+    /// Whether the log goes to standard error alone.
+    #[must_use]
+    pub fn is_on_standard_error(&self) -> bool {
+        self.0.elsewhere.is_none()
+    }
+
+    fn file(&self) -> Option<&LogFile> {
+        match &self.0.elsewhere {
+            Some(Elsewhere::File(log)) => Some(log),
+            Some(Elsewhere::System(_)) | None => None,
+        }
+    }
 }
 
 struct ToSink(Arc<Sink>);
@@ -159,11 +188,13 @@ impl Sink {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
-        if let Some(log) = &self.file {
-            log.write(&self.line(level, &fields, Style::File));
-            if event.metadata().target() != self.always {
-                return;
-            }
+        match &self.elsewhere {
+            None => {}
+            Some(Elsewhere::File(log)) => log.write(&self.line(level, &fields, Style::File)),
+            Some(Elsewhere::System(log)) => log.write(level, &self.line(level, &fields, Style::Plain)),
+        }
+        if self.elsewhere.is_some() && event.metadata().target() != self.always {
+            return;
         }
         if event.metadata().target() == FILE_ONLY {
             return;
@@ -188,6 +219,35 @@ impl Sink {
 }
 
 impl LogFile {
+    fn open(path: &Path) -> Result<Self> {
+        let file = open(CWD, path).map_err(|error| not_opened(path, &error))?;
+        Ok(LogFile {
+            path: path.to_owned(),
+            absolute: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            directory: OnceLock::new(),
+            open: Mutex::new(State { file, failing: false }),
+        })
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let file = match (self.directory.get(), self.absolute.file_name()) {
+            (Some(directory), Some(name)) => open(directory, Path::new(name)),
+            _ => open(CWD, &self.absolute),
+        };
+        let file = file.map_err(|error| not_opened(&self.path, &error))?;
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
+        Ok(())
+    }
+
+    fn keep_directory(&self) -> Result<()> {
+        let parent = self.absolute.parent().unwrap_or(&self.absolute);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(CWD, parent, flags, Mode::empty())
+            .map_err(|error| not_opened(&self.path, &error.into()))?;
+        let _ = self.directory.set(directory);
+        Ok(())
+    }
+
     fn write(&self, line: &str) {
         let mut state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match state.file.write_all(line.as_bytes()) {
@@ -205,6 +265,16 @@ impl LogFile {
             }
         }
     }
+}
+
+/// For appending, made where it is missing. A terminal that is named does not become ours.
+fn open(directory: impl std::os::fd::AsFd, path: &Path) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(directory, path, flags, Mode::from_raw_mode(0o666))?.into())
+}
+
+fn not_opened(path: &Path, error: &io::Error) -> Error {
+    Error::io(Status::Failure, error).on(format!("could not open the log {}", path.display()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
