@@ -48,6 +48,9 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'O
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l quote -d 'qotd: the quote to say, below 512 bytes; default: one of ours a day' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-line -d 'lines: the longest line that is taken, in bytes, its end not counted; default 16384' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l file -d 'lines: what `write: TEXT` appends to; default file.txt' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l commands -d 'lines: a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l users -d 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l system -d 'finger: users of this system, with their .project and .plan' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l command -d 'finger: a program that is run with the name as its argument, without a shell; its output is the answer' -r -F
@@ -71,9 +74,12 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l send -d 'Send 
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l fail-after -d 'Give up after N failed attempts in a row, with the status of the last one' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l backoff -d 'The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the random time added to each' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-history -d 'On a terminal: remember no line that is typed, and recall none'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l line -d 'UDP: make each line a datagram, its line end included, rather than each read'
@@ -81,6 +87,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l tolerate-trunc
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l progress -d 'Show a progress bar, on standard error, wherever that is'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-progress -d 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l reconnect -d 'Keep the connection up: connect again when it is lost or cannot be made, after a growing delay'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -221,6 +221,27 @@ fn view(from: usize, to: usize) -> (usize, usize) {
     (low, low + room)
 }
 
+/// The line of a longer text in which a span begins: its number, from 1, the line itself, and where the span lies in it.
+#[must_use]
+pub fn line_of(text: &str, span: Span) -> (usize, &str, Span) {
+    let bytes = text.as_bytes();
+    let at = span.start.min(bytes.len());
+    let start = bytes[..at]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    let end = bytes[at..]
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(bytes.len(), |length| at + length);
+    let number = bytes[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+    // A line end is no part of any other character, so both are edges of one.
+    let line = text.get(start..end).unwrap_or_default();
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let within = Span::new(at - start, span.end.clamp(at, end) - start);
+    (number, line, within)
+}
+
 /// A word of the user inside a message: in backticks, on one line, not too long.
 #[must_use]
 pub fn quoted(word: &str) -> String {
@@ -336,6 +357,18 @@ mod tests {
         let text = picture(&"a".repeat(5000), 5000, 5000);
         let (line, marks) = text.trim_end().split_once('\n').unwrap();
         assert_eq!(marks.chars().count(), line.chars().count() + 1);
+    }
+
+    #[test]
+    fn the_line_of_a_span_is_found() {
+        let text = "one\r\ntw\u{e9}\n";
+        assert_eq!(line_of(text, Span::new(1, 2)), (1, "one", Span::new(1, 2)));
+        assert_eq!(line_of(text, Span::new(7, 9)), (2, "tw\u{e9}", Span::new(2, 4)));
+        // What goes on in the next line is shown up to the end of the first.
+        assert_eq!(line_of(text, Span::new(0, 9)), (1, "one", Span::new(0, 4)));
+        assert_eq!(line_of(text, Span::at(10)), (3, "", Span::at(0)));
+        assert_eq!(line_of(text, Span::new(99, 12)), (3, "", Span::at(0)));
+        assert_eq!(line_of("", Span::at(0)), (1, "", Span::at(0)));
     }
 
     #[test]

@@ -75,10 +75,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failure: `WHAT: WHY`, the status it ends with, and, where there is something to do about it, help.
 ///
 /// The parts sit behind one pointer, so that a `Result` stays as small as its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     status: Status,
     what: String,

@@ -17,6 +17,7 @@
 //! # Ok::<(), netkit::endpoint::Refused>(())
 //! ```
 
+pub mod backoff;
 #[cfg(feature = "tls")]
 pub mod cert;
 pub mod connection;
@@ -29,6 +30,7 @@ pub mod layer;
 pub mod living;
 pub mod process;
 pub mod protocol;
+pub mod reconnect;
 pub mod relay;
 pub mod server;
 #[cfg(feature = "cli")]

@@ -1,6 +1,8 @@
 //! Two connections wired to each other, each direction ending on its own: the engine of `connect` and `listen`.
 //! Absent: where the connections came from, and what is printed when they end.
 
+pub mod resumable;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;

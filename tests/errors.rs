@@ -1106,3 +1106,100 @@ fn help_and_version_are_no_errors() {
         assert!(help.contains(line), "no `{line}` in:\n{help}");
     }
 }
+
+#[test]
+fn a_file_of_commands_that_is_wrong_is_shown_at_the_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let before = format!("cd '{}'", directory.path().display());
+    let mut text = String::new();
+    for file in [
+        "greeting = \"hi\n",
+        "greting = 'hi'\n",
+        "unknown = 5\n",
+        "[[comand]]\n",
+        "[command]\nexact = 'a'\n",
+        "[[command]]\nexact = 'a'\nexact = 'b'\n",
+        "[[command]]\nexact = 'a'\nreplay = 'b'\n",
+        "[[command]]\nexact = 'a'\nprefix = 'b'\n",
+        "[[command]]\nreply = 'a'\n",
+        "# two\n[[command]]\nregex = '^(\\d+'\nreply = '$1'\n",
+        "[[command]]\nregex = '^(\\d+)'\nreply = 'costs $2'\n",
+        "[[command]]\nexact = 'a'\nreply = '5 $'\n",
+        "[[command]]\nprefix = 'a'\nreply = 'a'\n\n[[command]]\nexact = 'ab'\nreply = 'b'\n",
+        "[[command]]\nexact = 'a'\n",
+    ] {
+        std::fs::write(directory.path().join("c.toml"), file).unwrap();
+        let args = ["serve", "lines", "tcp:0", "--commands", "c.toml"];
+        let outcome = crate::harness::netkit_after(&before, "", args)
+            .run()
+            .status(2)
+            .wrote("");
+        writeln!(text, "{}", outcome.stderr).unwrap();
+    }
+    assert_data_eq!(text, str![[r#"
+error: could not set up lines: c.toml, line 1: invalid basic string, expected `"`
+  greeting = "hi
+                ^
+
+error: could not set up lines: c.toml, line 1: unknown key `greting`
+  greting = 'hi'
+  ^^^^^^^
+help: did you mean `greeting`?
+
+error: could not set up lines: c.toml, line 1: `unknown` is a text in quotation marks
+  unknown = 5
+            ^
+
+error: could not set up lines: c.toml, line 1: unknown key `comand`
+  [[comand]]
+    ^^^^^^
+help: did you mean `command`?
+
+error: could not set up lines: c.toml, line 1: a command is a table of its own
+  [command]
+  ^^^^^^^^^
+help: write `[[command]]` above each
+
+error: could not set up lines: c.toml, line 3: duplicate key
+  exact = 'b'
+  ^^^^^
+
+error: could not set up lines: c.toml, line 3: unknown key `replay`
+  replay = 'b'
+  ^^^^^^
+help: did you mean `reply`?
+
+error: could not set up lines: c.toml, line 3: a command has one of `exact`, `prefix` and `regex`
+  prefix = 'b'
+           ^^^
+
+error: could not set up lines: c.toml, line 1: a command needs `exact`, `prefix` or `regex`
+  [[command]]
+  ^^^^^^^^^^^
+
+error: could not set up lines: c.toml, line 3: not a regular expression: unclosed group
+  regex = '^(\d+'
+          ^^^^^^^
+
+error: could not set up lines: c.toml, line 3: there is no `$2` here
+  reply = 'costs $2'
+          ^^^^^^^^^^
+help: `$1` stands for a part of the line, `$$` for a dollar sign
+
+error: could not set up lines: c.toml, line 3: a `$` of its own is written `$$`
+  reply = '5 $'
+          ^^^^^
+help: `$1` stands for a part of the line, `$$` for a dollar sign
+
+error: could not set up lines: c.toml, line 6: this command is never reached: the one of line 2 takes all its lines
+  exact = 'ab'
+          ^^^^
+help: the first command that fits is meant, so the narrower one comes first
+
+error: could not set up lines: c.toml, line 2: this command does nothing: it needs `reply`, `append` or `close = true`
+  exact = 'a'
+          ^^^
+
+
+"#]].raw());
+}

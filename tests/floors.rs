@@ -110,6 +110,7 @@ const FLOORS: &[Floor] = &[
                     "hyper_util",
                     "nix",
                     "nom",
+                    "regex",
                     "rustix",
                     "time",
                     "tokio::fs",
@@ -147,7 +148,22 @@ const FLOORS: &[Floor] = &[
                     "tracing_subscriber",
                 ],
             ),
-            module("terminal", &["indicatif", "rustix", "rustyline", "unicode_width"]),
+            // Of tokio, what has nothing to do with the network.
+            module(
+                "terminal",
+                &[
+                    "indicatif",
+                    "rustix",
+                    "rustyline",
+                    "tokio::io",
+                    "tokio::select",
+                    "tokio::spawn",
+                    "tokio::sync",
+                    "tokio::task",
+                    "tokio::time",
+                    "unicode_width",
+                ],
+            ),
         ],
     },
     Floor {
@@ -181,7 +197,7 @@ const FLOORS: &[Floor] = &[
 /// Directories whose files are neighbours that never meet, with the files that all of them may use.
 const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("command", &["daemon", "host", "report", "talk"]),
+    ("command", &["daemon", "host", "report", "session", "talk"]),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",

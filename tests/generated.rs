@@ -110,7 +110,9 @@ fn pages() -> Vec<String> {
             .map(str::to_owned)
             .collect()
     };
-    let mut pages = vec!["netkit-endpoints.7".to_owned(), "netkit.1".to_owned()];
+    let mut pages: Vec<String> = ["netkit-endpoints.7", "netkit-lines.5", "netkit.1"]
+        .map(str::to_owned)
+        .into();
     for verb in below(&[]) {
         let inner = below(&[&verb]);
         pages.extend(inner.iter().map(|inner| format!("netkit-{verb}-{inner}.1")));

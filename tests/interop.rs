@@ -1,4 +1,4 @@
-//! nc, ncat, socat and telnet at the other end of the wire, in both directions.
+//! nc, ncat, socat, telnet and Twisted at the other end of the wire, in both directions.
 //! Absent: the programs themselves. A test of one that is not installed is skipped with a word on standard error, and
 //! fails where `NETKIT_INTEROP=required` says that it has to be there.
 
@@ -403,4 +403,98 @@ fn peers_speak_datagrams_to_our_listen() {
     listener.write("come in\n");
     peer.await_stdout("come in\n");
     listener.stop().status(0);
+}
+
+// Lines
+
+const GREETING: &str = "Connection with the server established!\r\n";
+const HELLO: &str = "Hello! How are you?\r\n";
+const BYE: &str = "Noooo don't go awayyyyy...\r\n";
+const SAVED: &str = "Message saved!\r\n";
+
+/// Talks to our `serve lines` as its user would, line for line, to the end.
+fn talks_lines(name: &str, args: impl Fn(&str, &str) -> Vec<String>, before: &str, line_end: &str) -> Run {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file.txt");
+    let server = serve(["lines", TCP, "--file", file.to_str().unwrap()]);
+    let (host, port) = host_and_port(&server.endpoint());
+    let mut peer = program(name, args(&host, &port)).start();
+    let mut expected = String::from(before) + &GREETING.replace("\r\n", line_end);
+    peer.await_stdout(&expected);
+    for (said, answer) in [("hello", HELLO), ("write: from a peer", SAVED), ("goodbye", BYE)] {
+        peer.write(format!("{said}\n"));
+        expected += &answer.replace("\r\n", line_end);
+        peer.await_stdout(&expected);
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "from a peer\n");
+    peer.end_input();
+    server.stop().status(0);
+    peer
+}
+
+#[test]
+fn nc_talks_to_our_lines_with_either_line_end() {
+    let Some(nc) = nc() else { return };
+    for flags in ["-C", "-N"] {
+        let peer = talks_lines(nc, |host, port| strings([flags, host, port]), "", "\r\n");
+        peer.wait().status(0);
+    }
+}
+
+#[test]
+fn ncat_talks_to_our_lines_with_either_line_end() {
+    let Some(ncat) = ncat() else { return };
+    for flags in ["-C", "-4"] {
+        let peer = talks_lines(ncat, |host, port| strings([flags, host, port]), "", "\r\n");
+        peer.wait().status(0);
+    }
+}
+
+#[test]
+fn telnet_talks_to_our_lines() {
+    let Some(telnet) = telnet() else { return };
+    let before = "Trying 127.0.0.1...\r\nConnected to 127.0.0.1.\r\nEscape character is '^]'.\r\n";
+    let before = before.replace("\r\n", "\n");
+    // It shows CRLF as a terminal wants it. Its status tells whether it saw the server's end or its input's first.
+    let peer = talks_lines(telnet, |host, port| strings([host, port]), &before, "\n");
+    peer.wait().mentions("Connection closed by foreign host.");
+}
+
+/// Says the next line when the answer to the last one has come; prints what comes, line by line.
+const LINE_RECEIVER: &str = "
+import sys
+from twisted.internet import endpoints, protocol, reactor
+from twisted.protocols.basic import LineReceiver
+lines = [b'hello', b'write: ' + b'x' * 16377, b'write: caf\\xe9', b'goodbye']
+class Client(LineReceiver):
+    def lineReceived(self, line):
+        print(line.decode(), flush=True)
+        if lines:
+            self.sendLine(lines.pop(0))
+    def connectionLost(self, reason):
+        print(reason.type.__name__, flush=True)
+        reactor.stop()
+endpoint = endpoints.clientFromString(reactor, 'tcp:host=%s:port=%s' % (sys.argv[1], sys.argv[2]))
+endpoints.connectProtocol(endpoint, Client())
+reactor.run()
+";
+
+#[test]
+fn a_line_receiver_of_twisted_talks_to_our_lines() {
+    let Some(python) = crate::proxy::twisted::python() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file.txt");
+    let server = serve(["lines", TCP, "--file", file.to_str().unwrap()]);
+    let (host, port) = host_and_port(&server.endpoint());
+    let expected = format!("{GREETING}{HELLO}{SAVED}{SAVED}{BYE}ConnectionDone\n").replace("\r\n", "\n");
+    program(python.to_str().unwrap(), ["-c", LINE_RECEIVER, &host, &port])
+        .run()
+        .status(0)
+        .wrote(expected);
+    // The longest line that either side takes.
+    let saved = [&b"x".repeat(16_377), &b"\ncaf\xe9\n"[..]].concat();
+    assert_eq!(std::fs::read(&file).unwrap(), saved);
+    server.stop().status(0);
 }

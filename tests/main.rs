@@ -20,12 +20,15 @@ mod finger_peers;
 mod floors;
 mod generated;
 mod interop;
+mod lines;
 mod listen;
 mod proxy;
 mod readme;
 mod ready;
+mod reconnect;
 mod serve;
 mod tables;
+mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]

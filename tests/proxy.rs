@@ -531,7 +531,7 @@ mod curl {
     }
 }
 
-mod twisted {
+pub(crate) mod twisted {
     use super::*;
 
     const RECEIVER: &str = "
@@ -550,7 +550,7 @@ reactor.run()
 ";
 
     /// A Python with Twisted: the one that `NETKIT_PYTHON` names, the first of the path, or the system's.
-    fn python() -> Option<PathBuf> {
+    pub(crate) fn python() -> Option<PathBuf> {
         let named = std::env::var_os("NETKIT_PYTHON").map(PathBuf::from);
         let candidates = named
             .into_iter()

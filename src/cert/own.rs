@@ -2,7 +2,7 @@
 //! Absent: where the authority is kept.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -77,10 +77,14 @@ impl Own {
         Ok(Arc::clone(state.local.insert(Arc::new(local))))
     }
 
-    /// Whether it is time to renew it.
+    /// Whether it is time to renew it, and nobody does. It never waits: renewing may take seconds.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
         let resting = state.tried.is_some_and(|at| at.elapsed() < BETWEEN_TRIES);
         !resting && state.local.as_ref().is_some_and(|local| is_old(local))
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::values::{Payload, duration, duration_or_zero, escaped, mask, prefix};
+use super::values::{Payload, backoff, duration, duration_or_zero, escaped, mask, prefix};
+use netkit::backoff::Backoff;
 
 /// What is logged, how and where.
 #[derive(Debug, Clone, Args)]
@@ -90,6 +91,25 @@ pub(crate) struct TalkOptions {
     /// Show no progress bar; without either flag there is one if a file is sent from a terminal
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// Keeping a connection up.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reconnecting")]
+pub(crate) struct ReconnectOptions {
+    /// Keep the connection up: connect again when it is lost or cannot be made, after a growing delay
+    #[arg(long)]
+    pub reconnect: bool,
+    /// Give up after N failed attempts in a row, with the status of the last one
+    #[arg(long, value_name = "N", requires = "reconnect", value_parser = clap::value_parser!(u32).range(1..))]
+    pub fail_after: Option<u32>,
+    /// The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the
+    /// random time added to each
+    #[arg(
+        long, value_name = "NAME=VALUE,...", requires = "reconnect", default_value_t = Backoff::default(),
+        value_parser = backoff
+    )]
+    pub backoff: Backoff,
 }
 
 /// The time for what comes before the conversation.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use netkit::backoff::Backoff;
 use netkit::process::syslog;
 use netkit::{escape, units};
 
@@ -36,6 +37,12 @@ pub(crate) fn mask(text: &str) -> Result<u32, String> {
 /// Our name in the system's log.
 pub(crate) fn prefix(text: &str) -> Result<String, String> {
     syslog::check_prefix(text).map(|()| text.to_owned())
+}
+
+/// Delays between attempts: `initial=1s,factor=1.5,max=60s,jitter=1s`, any of them.
+pub(crate) fn backoff(text: &str) -> Result<Backoff, String> {
+    text.parse()
+        .map_err(|unfit: netkit::backoff::Unfit| unfit.to_string())
 }
 
 /// Text with `\r`, `\n`, `\t` and `\xHH` in it.

@@ -61,6 +61,8 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
         }
     }
     pages.push(("netkit-endpoints.7".to_owned(), endpoints_page()));
+    #[cfg(feature = "config")]
+    pages.push(("netkit-lines.5".to_owned(), lines_page()));
     Ok(pages)
 }
 
@@ -118,6 +120,17 @@ fn verbs_section(page: &mut Roff, above: &Command, verbs: &[Command]) {
             verb.get_about().map(ToString::to_string).unwrap_or_default(),
         )]);
     }
+}
+
+#[cfg(feature = "config")]
+fn lines_page() -> Vec<u8> {
+    let mut page = Roff::new();
+    page.control("TH", ["NETKIT-LINES", "5", "", SOURCE]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("netkit-lines - files of commands for netkit serve lines")]);
+    sections(&mut page, netkit::protocol::lines::MANUAL);
+    see_also(&mut page, &[("netkit-serve", "1")]);
+    page.to_roff().into_bytes()
 }
 
 fn overview_page(command: &Command, verbs: &[Command]) -> std::io::Result<Vec<u8>> {

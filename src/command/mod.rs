@@ -13,6 +13,7 @@ mod listen;
 mod manual;
 mod report;
 mod serve;
+mod session;
 mod talk;
 
 use clap::{Parser, Subcommand};

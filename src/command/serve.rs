@@ -30,7 +30,8 @@ Notes:
 
   SIGINT or SIGTERM: nothing more is accepted, open connections may go on for
   the time that --grace gives, and the status is 0. A second signal ends the
-  run at once. SIGHUP reopens the log.
+  run at once. SIGHUP reopens the log and what is appended to, and reads
+  certificates and files of settings again.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a

@@ -3,26 +3,34 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tracing::{Level, debug, enabled, warn};
 
 use crate::cli::options::TalkOptions;
+use crate::cli::values::Payload;
 use netkit::connection::prefixed::Prefixed;
+use netkit::connection::stream::Io;
 use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::tap::hexdump::Hexdump;
 use netkit::connection::tap::log::Log;
-use netkit::connection::tap::{Tap, tapped};
+use netkit::connection::tap::{Tap, tapped, tapped_stream};
 use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
 use netkit::error::{Error, Result, Status, reason};
 use netkit::layer::crlf::Crlf;
 use netkit::layer::idle::{IdleLimit, limited};
+use netkit::relay::resumable::{Outbound, Parting, converse_resumably};
 use netkit::relay::{Broken, DatagramTerms, Ending, converse, converse_in_datagrams};
 use netkit::terminal::progress::Progress;
 use netkit::transport::stdio;
 
 /// How long nothing may come from a UDP peer, after our end of file, before the conversation counts as over.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a connection that we leave may take to be ended in good order, as TLS does.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Runs `work` within a limit on the whole run.
 pub(super) async fn within(
@@ -65,6 +73,26 @@ pub(super) struct Console {
     stream: Stream,
     /// Bytes that are left in the file on standard input, if it is one.
     size: Option<u64>,
+    /// What shows lines where standard error would get in the way.
+    dump: Option<Arc<Liner>>,
+}
+
+type Liner = dyn Fn(&str) -> bool + Send + Sync;
+
+/// A writer of whole lines on a [`Liner`].
+struct Lines(Arc<Liner>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !(self.0)(&String::from_utf8_lossy(bytes)) {
+            io::Write::write_all(&mut io::stderr(), bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Console {
@@ -85,7 +113,28 @@ impl Console {
         if options.crlf {
             stream = stream.map(Crlf::new);
         }
-        Ok(Console { stream, size })
+        Ok(Console {
+            stream,
+            size,
+            dump: None,
+        })
+    }
+
+    /// Another end of ours: `stream`, a terminal where lines are edited. `dump` is where a hexdump goes.
+    pub(super) fn at(
+        stream: impl Io,
+        options: &TalkOptions,
+        dump: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let mut stream = Stream::new(stream, Facts::new(Address::Stdio, Address::Stdio));
+        if options.crlf {
+            stream = stream.map(Crlf::new);
+        }
+        Console {
+            stream,
+            size: None,
+            dump: Some(Arc::new(dump)),
+        }
     }
 
     /// Talks with a peer on a stream.
@@ -104,6 +153,57 @@ impl Console {
         let mut local = Prefixed::new(&mut self.stream, payload);
         let talk = converse(&mut local, &mut peer, terms.options.half_close_timeout);
         finish(watch.over(talk).await, terms)
+    }
+
+    /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`, and
+    /// what goes by on it is counted. It is left in good order when `leave` says so.
+    pub(super) async fn converse_resumably(
+        &mut self,
+        peer: Stream,
+        terms: &Terms<'_>,
+        outbound: &mut Outbound,
+        counts: &Count,
+        leave: impl Future<Output = ()>,
+    ) -> Result<Round> {
+        let peer = tapped_stream(peer, vec![Box::new(counts.clone())]);
+        let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
+        let Connection::Stream(mut peer) = connection else {
+            return Ok(Round::Over(Status::Done));
+        };
+        let none = Payload::default();
+        let head = &terms.options.send.as_ref().unwrap_or(&none).0;
+        let limit = terms.options.half_close_timeout;
+        let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, limit);
+        let done = tokio::select! {
+            done = watch.over(talk) => Some(done),
+            () = leave => None,
+        };
+        if matches!(done, None | Some(Ok(Parting::Left))) {
+            // In vain where the peer is gone already, or does not listen.
+            let _ = tokio::time::timeout(GOODBYE, peer.shutdown()).await;
+        }
+        let Some(done) = done else {
+            return Ok(Round::Left);
+        };
+        let broken = match done {
+            Ok(Parting::Done | Parting::Ours) => return Ok(Round::Over(Status::Done)),
+            Ok(Parting::Left) => None,
+            // What is cut off may be all that was to come: whoever tolerates that has a clean end.
+            Err(Broken::Peer(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && terms.options.tolerate_truncation
+                    && outbound.is_done() =>
+            {
+                return finish(Err(Broken::Peer(error)), terms).map(Round::Over);
+            }
+            Err(Broken::Peer(error)) if !IdleLimit::caused(&error) => Some(error),
+            Err(broken) => return finish(Err(broken), terms).map(Round::Over),
+        };
+        Ok(Round::Lost(Loss {
+            broken,
+            sent: counts.0.sent(),
+            waiting: outbound.waiting(),
+        }))
     }
 
     /// Talks with a peer in datagrams; `quiet` is how long it may be silent once our input has ended.
@@ -146,7 +246,10 @@ impl Console {
             taps.push(Box::new(watch.count.clone()));
         }
         if options.hexdump {
-            taps.push(Box::new(Hexdump::stderr()));
+            taps.push(Box::new(match &self.dump {
+                Some(dump) => Hexdump::new(Lines(Arc::clone(dump))),
+                None => Hexdump::stderr(),
+            }));
         }
         if enabled!(Level::TRACE) {
             taps.push(Box::new(Log::new()));
@@ -163,6 +266,62 @@ impl Console {
             return true;
         }
         !options.no_progress && self.size.is_some() && io::stderr().is_terminal()
+    }
+}
+
+/// What one connection's part of a conversation came to.
+pub(super) enum Round {
+    /// That was all.
+    Over(Status),
+    /// The connection is gone, and the conversation is not over.
+    Lost(Loss),
+    /// We left.
+    Left,
+}
+
+/// A connection that was lost.
+pub(super) struct Loss {
+    /// `None`: the peer closed it.
+    broken: Option<io::Error>,
+    /// Bytes that it took; how many of them arrived, nobody knows.
+    sent: u64,
+    /// Bytes that were read and that it did not take.
+    waiting: usize,
+}
+
+impl Loss {
+    /// What it means for a run that wants no other connection.
+    pub(super) fn end(self, terms: &Terms<'_>) -> Result<Status> {
+        finish(
+            match self.broken {
+                None => Ok(Ending::Peer),
+                Some(error) => Err(Broken::Peer(error)),
+            },
+            terms,
+        )
+    }
+
+    /// Says so, and what became of our bytes.
+    pub(super) fn warn(&self, endpoint: &str) {
+        let Loss {
+            broken,
+            sent,
+            waiting,
+        } = self;
+        let why = broken
+            .as_ref()
+            .map_or_else(|| "the peer closed it".into(), reason);
+        let sent = match sent {
+            0 => "nothing was sent on it".to_owned(),
+            1 => "1 byte was sent on it and may not have arrived".to_owned(),
+            sent => format!("{sent} bytes were sent on it and may not all have arrived"),
+        };
+        let kept = match waiting {
+            0 => String::new(),
+            1 => ", 1 more is kept for the next".to_owned(),
+            waiting => format!(", {waiting} more are kept for the next"),
+        };
+        warn!("lost the connection to {endpoint}: {why}; {sent}{kept}");
     }
 }
 

@@ -139,6 +139,50 @@ impl Pump {
         }
     }
 
+    /// The reader has ended, whether or not the writer knows.
+    #[must_use]
+    pub fn has_read_all(&self) -> bool {
+        self.stage != Stage::Moving
+    }
+
+    /// Bytes that were read and that the writer has not taken.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.rest.len() - self.written
+    }
+
+    /// Goes on with another writer, which gets what the last one did not take, and the end anew.
+    pub fn begin_anew(&mut self) {
+        self.unflushed = false;
+        if self.stage == Stage::Ended {
+            self.stage = Stage::Ending;
+        }
+    }
+
+    /// Reads once, for a writer to come; ready when there is something for it: bytes, or the end.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn poll_ahead<R: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+    ) -> Poll<io::Result<()>> {
+        if self.unwritten() > 0 || self.has_read_all() {
+            return Poll::Ready(Ok(()));
+        }
+        with_scratch(|scratch| {
+            let mut buf = ReadBuf::new(scratch);
+            ready!(Pin::new(reader).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                self.stage = Stage::Ending;
+            }
+            self.moved += buf.filled().len() as u64;
+            self.rest = buf.filled().to_vec();
+            Poll::Ready(Ok(()))
+        })
+    }
+
     /// Moves what can be moved; ready when the end has been passed on.
     ///
     /// A reader that was never asked for more than it could deliver at once costs no buffer: bytes pass through the
@@ -202,7 +246,14 @@ impl Pump {
             self.moved += data.len() as u64;
             while !data.is_empty() {
                 match ends.writer().poll_write(cx, data) {
-                    Poll::Ready(written) => data = &data[some(written)?..],
+                    Poll::Ready(written) => match some(written) {
+                        Ok(written) => data = &data[written..],
+                        Err(failed) => {
+                            // Another writer may want it.
+                            self.rest = data.to_vec();
+                            return Err(failed);
+                        }
+                    },
                     Poll::Pending => {
                         self.rest = data.to_vec();
                         break;
@@ -270,6 +321,63 @@ mod tests {
             outer[0] = 1;
             with_scratch(|inner| inner[0] = 2);
             assert_eq!(outer[0], 1);
+        });
+    }
+
+    #[test]
+    fn what_one_writer_did_not_take_goes_to_the_next() {
+        block_on(async {
+            let (mut source, mut from) = duplex(64);
+            let mut pump = Pump::default();
+            source.write_all(b"first, second").await.unwrap();
+            let (mut narrow, mut sink) = duplex(5);
+            let mut ends = Across {
+                from: &mut from,
+                to: &mut narrow,
+            };
+            assert!(
+                poll_fn(|cx| Poll::Ready(pump.poll(cx, &mut ends)))
+                    .await
+                    .is_pending()
+            );
+            let mut got = [0; 5];
+            sink.read_exact(&mut got).await.unwrap();
+            assert_eq!((&got, pump.unwritten()), (b"first", 8));
+            drop(sink);
+            assert!(poll_fn(|cx| pump.poll(cx, &mut ends)).await.is_err());
+            assert_eq!(pump.unwritten(), 8);
+            source.shutdown().await.unwrap();
+            for _ in 0..2 {
+                pump.begin_anew();
+                let (mut wide, mut sink) = duplex(64);
+                let mut ends = Across {
+                    from: &mut from,
+                    to: &mut wide,
+                };
+                poll_fn(|cx| pump.poll(cx, &mut ends)).await.unwrap();
+                let mut got = Vec::new();
+                sink.read_to_end(&mut got).await.unwrap();
+                // The second writer gets the end alone.
+                assert!(got == b", second" || got.is_empty(), "{got:?}");
+            }
+            assert!(pump.ended());
+        });
+    }
+
+    #[test]
+    fn what_a_writer_refuses_is_kept() {
+        block_on(async {
+            let (mut source, mut from) = duplex(8);
+            let (mut to, sink) = duplex(8);
+            drop(sink);
+            source.write_all(b"x").await.unwrap();
+            let mut pump = Pump::default();
+            let mut ends = Across {
+                from: &mut from,
+                to: &mut to,
+            };
+            poll_fn(|cx| pump.poll(cx, &mut ends)).await.unwrap_err();
+            assert_eq!(pump.unwritten(), 1);
         });
     }
 

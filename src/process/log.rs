@@ -2,13 +2,10 @@
 //! Absent: what is logged; and payload, which never comes here but escaped.
 
 use std::fmt::{self, Write as _};
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,8 +15,9 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
+use super::log_file::LogFile;
 use super::syslog::{self, Syslog};
-use crate::error::{Error, Result, Status, reason};
+use crate::error::{Error, Result, Status};
 
 /// The target of lines that standard error gets in another form.
 pub const FILE_ONLY: &str = "netkit::file";
@@ -60,30 +58,18 @@ struct Sink {
     format: Format,
     colour: bool,
     always: &'static str,
-    elsewhere: Option<Elsewhere>,
+    keeper: Option<Keeper>,
+    elsewhere: Mutex<Option<Box<Liner>>>,
 }
 
 /// Where lines go instead of standard error.
-enum Elsewhere {
+enum Keeper {
     File(LogFile),
     System(Syslog),
 }
 
-struct LogFile {
-    /// As the user wrote it.
-    path: PathBuf,
-    /// The same, wherever the process goes.
-    absolute: PathBuf,
-    /// Where the file is found once the process has another root.
-    directory: OnceLock<OwnedFd>,
-    open: Mutex<State>,
-}
-
-struct State {
-    file: File,
-    /// The last write failed, and that was said.
-    failing: bool,
-}
+/// Takes a line that was for standard error, or says that it cannot.
+type Liner = dyn Fn(&str) -> bool + Send + Sync;
 
 impl Log {
     /// Opens the log and makes it the process's.
@@ -91,13 +77,10 @@ impl Log {
     /// # Errors
     /// Status 1: the file cannot be opened, or the process has a log already.
     pub fn start(settings: Settings) -> Result<Self> {
-        let elsewhere = match (&settings.file, &settings.syslog) {
+        let keeper = match (&settings.file, &settings.syslog) {
             (None, None) => None,
-            (Some(path), _) => Some(Elsewhere::File(LogFile::open(path)?)),
-            (None, Some(prefix)) => Some(Elsewhere::System(Syslog::open(
-                Path::new(syslog::SOCKET),
-                prefix,
-            )?)),
+            (Some(path), _) => Some(Keeper::File(LogFile::open(path)?)),
+            (None, Some(prefix)) => Some(Keeper::System(Syslog::open(Path::new(syslog::SOCKET), prefix)?)),
         };
         let level = match settings.verbosity {
             ..0 => LevelFilter::ERROR,
@@ -116,7 +99,8 @@ impl Log {
             format,
             colour,
             always,
-            elsewhere,
+            keeper,
+            elsewhere: Mutex::new(None),
         });
         tracing::subscriber::set_global_default(Registry::default().with(ToSink(Arc::clone(&sink))))
             .map_err(|error| Error::new(Status::Failure, error.to_string()).on("could not start the log"))?;
@@ -140,6 +124,13 @@ impl Log {
         self.file().map_or(Ok(()), LogFile::keep_directory)
     }
 
+    /// Gives lines for standard error to `liner`, who knows how to show them where it leads, until that is dropped.
+    /// Those it does not take go to standard error all the same.
+    pub fn divert(&self, liner: impl Fn(&str) -> bool + Send + Sync + 'static) -> Diverted {
+        *self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(liner));
+        Diverted(Arc::clone(&self.0))
+    }
+
     /// Whether the log goes to a file.
     #[must_use]
     pub fn has_file(&self) -> bool {
@@ -149,20 +140,29 @@ impl Log {
     /// The file that SIGHUP opens anew.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.file().map(|log| log.absolute.as_path())
+        self.file().map(LogFile::path)
     }
 
     /// Whether the log goes to standard error alone.
     #[must_use]
     pub fn is_on_standard_error(&self) -> bool {
-        self.0.elsewhere.is_none()
+        self.0.keeper.is_none()
     }
 
     fn file(&self) -> Option<&LogFile> {
-        match &self.0.elsewhere {
-            Some(Elsewhere::File(log)) => Some(log),
-            Some(Elsewhere::System(_)) | None => None,
+        match &self.0.keeper {
+            Some(Keeper::File(log)) => Some(log),
+            Some(Keeper::System(_)) | None => None,
         }
+    }
+}
+
+/// Lines go elsewhere for as long as this lives.
+pub struct Diverted(Arc<Sink>);
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        *self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -188,12 +188,12 @@ impl Sink {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
-        match &self.elsewhere {
+        match &self.keeper {
             None => {}
-            Some(Elsewhere::File(log)) => log.write(&self.line(level, &fields, Style::File)),
-            Some(Elsewhere::System(log)) => log.write(level, &self.line(level, &fields, Style::Plain)),
+            Some(Keeper::File(log)) => log.write(&self.line(level, &fields, Style::File)),
+            Some(Keeper::System(log)) => log.write(level, &self.line(level, &fields, Style::Plain)),
         }
-        if self.elsewhere.is_some() && event.metadata().target() != self.always {
+        if self.keeper.is_some() && event.metadata().target() != self.always {
             return;
         }
         if event.metadata().target() == FILE_ONLY {
@@ -204,10 +204,13 @@ impl Sink {
         } else {
             Style::Plain
         };
+        let line = self.line(level, &fields, style);
+        let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if elsewhere.as_ref().is_some_and(|liner| liner(&line)) {
+            return;
+        }
         // Standard error may be closed; there is nowhere left to say so.
-        let _ = io::stderr()
-            .lock()
-            .write_all(self.line(level, &fields, style).as_bytes());
+        let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 
     fn line(&self, level: Level, fields: &Fields, style: Style) -> String {
@@ -216,65 +219,6 @@ impl Sink {
             Format::Json => json_line(level, fields),
         }
     }
-}
-
-impl LogFile {
-    fn open(path: &Path) -> Result<Self> {
-        let file = open(CWD, path).map_err(|error| not_opened(path, &error))?;
-        Ok(LogFile {
-            path: path.to_owned(),
-            absolute: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-            directory: OnceLock::new(),
-            open: Mutex::new(State { file, failing: false }),
-        })
-    }
-
-    fn reopen(&self) -> Result<()> {
-        let file = match (self.directory.get(), self.absolute.file_name()) {
-            (Some(directory), Some(name)) => open(directory, Path::new(name)),
-            _ => open(CWD, &self.absolute),
-        };
-        let file = file.map_err(|error| not_opened(&self.path, &error))?;
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
-        Ok(())
-    }
-
-    fn keep_directory(&self) -> Result<()> {
-        let parent = self.absolute.parent().unwrap_or(&self.absolute);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = openat(CWD, parent, flags, Mode::empty())
-            .map_err(|error| not_opened(&self.path, &error.into()))?;
-        let _ = self.directory.set(directory);
-        Ok(())
-    }
-
-    fn write(&self, line: &str) {
-        let mut state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.file.write_all(line.as_bytes()) {
-            Ok(()) => state.failing = false,
-            Err(error) => {
-                if !state.failing {
-                    let path = self.path.display();
-                    let _ = writeln!(
-                        io::stderr(),
-                        "warning: could not write the log {path}: {}",
-                        reason(&error)
-                    );
-                }
-                state.failing = true;
-            }
-        }
-    }
-}
-
-/// For appending, made where it is missing. A terminal that is named does not become ours.
-fn open(directory: impl std::os::fd::AsFd, path: &Path) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(openat(directory, path, flags, Mode::from_raw_mode(0o666))?.into())
-}
-
-fn not_opened(path: &Path, error: &io::Error) -> Error {
-    Error::io(Status::Failure, error).on(format!("could not open the log {}", path.display()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,3 +12,6 @@ pub mod resources;
 pub mod runtime;
 pub mod signals;
 pub mod syslog;
+
+#[cfg(feature = "cli")]
+mod log_file;

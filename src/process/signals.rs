@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
+use std::task::Poll;
 
+use rustix::process::Signal as Number;
 use tokio::runtime;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::oneshot;
@@ -27,6 +29,8 @@ pub struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
+    /// Never asked for: a file that has reached its limit is an error of that write, not the end of the server.
+    _file_limit: unix::Signal,
 }
 
 impl Signals {
@@ -39,6 +43,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
             hangup: unix::signal(SignalKind::hangup())?,
+            _file_limit: unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
         })
     }
 
@@ -112,6 +117,37 @@ impl AsFd for Interrupts {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ends.as_fd()
     }
+}
+
+/// Returns when somebody other than the user at the keyboard wants the process to end: SIGTERM, SIGQUIT, and SIGHUP if
+/// that has no other meaning. For those who have something to put back before.
+pub async fn told_to_end(hangup_too: bool) {
+    let mut kinds = vec![SignalKind::terminate(), SignalKind::quit()];
+    if hangup_too {
+        kinds.push(SignalKind::hangup());
+    }
+    // One that cannot be listened to ends the process as it does by default.
+    let mut signals: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| unix::signal(kind).ok())
+        .collect();
+    std::future::poll_fn(|cx| {
+        let came = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Calls `stop` on every SIGTSTP, which no longer stops the process by itself; where the signal cannot be listened to, it
+/// does, and nothing is called.
+pub async fn on_suspension(stop: impl Fn()) -> Infallible {
+    let kind = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+    if let Ok(mut signal) = unix::signal(kind) {
+        while signal.recv().await.is_some() {
+            stop();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Calls `heed` on every SIGHUP, for as long as it is polled; where the signal cannot be listened to, never.

@@ -8,6 +8,7 @@ mod drop;
 mod echo;
 pub mod finger;
 mod hold;
+pub mod lines;
 mod qotd;
 mod time;
 
@@ -33,6 +34,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &daytime::DAYTIME,
     &time::TIME,
     &qotd::QOTD,
+    &lines::LINES,
     &drop::DROP,
     &hold::HOLD,
     &finger::FINGER,

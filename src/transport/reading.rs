@@ -53,6 +53,12 @@ impl ClientEndpoint {
         self.connector.doctor()
     }
 
+    /// Whether it opens datagrams rather than connections of bytes, as far as is known before.
+    #[must_use]
+    pub fn carries_datagrams(&self) -> bool {
+        self.connector.carries_datagrams()
+    }
+
     /// Opens a connection of our own, established to its last layer.
     ///
     /// # Errors
@@ -70,6 +76,17 @@ impl ClientEndpoint {
             .connect(client)
             .await
             .map_err(|error| error.on(format!("could not connect to {}", shown(&self.text))))
+    }
+}
+
+/// An endpoint connects like what it names; its errors name it.
+impl Connector for ClientEndpoint {
+    fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
+        Box::pin(self.connect_for(client))
+    }
+
+    fn carries_datagrams(&self) -> bool {
+        self.connector.carries_datagrams()
     }
 }
 

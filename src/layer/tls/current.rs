@@ -128,8 +128,11 @@ impl CurrentClient {
     /// What a new connection is opened with, where it was read and there is no file that could have changed.
     #[must_use]
     pub fn fixed(&self) -> Option<Arc<ClientConfig>> {
-        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        config.clone().filter(|_| self.settings.files().is_empty())
+        // Whoever reads files holds the lock meanwhile, and a disk or a question for a passphrase may take its time.
+        if !self.settings.files().is_empty() {
+            return None;
+        }
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What a new connection is opened with. It may block.

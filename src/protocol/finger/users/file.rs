@@ -1,18 +1,22 @@
 //! Users in a TOML file, `NAME = "TEXT"` a line; read again when it changes.
 //! Absent: watching; the file is looked at when somebody asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use tracing::{info, warn};
 
 use super::{Users, Wanted};
 use crate::connection::BoxFuture;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, line_of};
 use crate::error::{Error, Result, Status};
 use crate::units::size_text;
 
@@ -157,31 +161,44 @@ fn read(path: &Path) -> Result<(Table, Identity)> {
     }
     let text = String::from_utf8(text)
         .map_err(|_| Error::new(Status::Failure, "it is not UTF-8 text").on(what()))?;
-    let table = toml::from_str(&text).map_err(|error| pointed(&text, &error).on(what()))?;
+    let table = users(&text).map_err(|wrong| wrong.within(&text).on(what()))?;
     Ok((table, identity))
 }
 
-/// The error, shown in its line of the file.
-fn pointed(text: &str, error: &toml::de::Error) -> Error {
-    let message = error.message().lines().next().unwrap_or_default();
-    let span = error.span().unwrap_or_default();
-    let start = span.start.min(text.len());
-    let before = text.get(..start).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = text
-        .get(line_start..)
-        .and_then(|rest| rest.lines().next())
-        .unwrap_or_default();
-    let place = Diagnostic {
-        message: format!("line {}: {message}", before.matches('\n').count() + 1),
-        source: line.to_owned(),
-        span: Span::new(
-            start - line_start,
-            (span.end.max(start) - line_start).min(line.len()),
-        ),
-        help: Some("each line is NAME = \"TEXT\"".into()),
+/// What is wrong with a file, and where in it.
+struct Wrong(Range<usize>, String);
+
+impl Wrong {
+    /// The error, shown in its line of the file.
+    fn within(self, text: &str) -> Error {
+        let Wrong(range, message) = self;
+        let (number, line, span) = line_of(text, Span::new(range.start, range.end));
+        Error::from(Diagnostic {
+            message: format!("line {number}: {message}"),
+            source: line.to_owned(),
+            span,
+            help: Some("each line is NAME = \"TEXT\"".into()),
+        })
+    }
+}
+
+fn users(text: &str) -> std::result::Result<Table, Wrong> {
+    let document = DeTable::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        Wrong(span, error.message().replace('\n', " "))
+    })?;
+    let user = |(name, value): (Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)| {
+        let span = match value.get_ref() {
+            // That of a table begins with its header.
+            DeValue::Table(_) => name.span(),
+            _ => value.span(),
+        };
+        match value.into_inner() {
+            DeValue::String(told) => Ok((name.into_inner().into_owned(), told.into_owned())),
+            _ => Err(Wrong(span, "this is no text in quotation marks".into())),
+        }
     };
-    place.into()
+    document.into_inner().into_iter().map(user).collect()
 }
 
 #[cfg(test)]
@@ -233,7 +250,7 @@ mod tests {
         for (text, line, picture) in [
             ("alice = \"a\"\nbob = 3\n", "line 2: ", "  bob = 3\n        ^"),
             ("alice = \"a\"\nbob \"b\"\n", "line 2: ", "  bob \"b\"\n      ^"),
-            ("[group]\nx = \"y\"\n", "line 1: ", "  [group]\n  ^^^^^^^"),
+            ("[group]\nx = \"y\"\n", "line 1: ", "  [group]\n   ^^^^^"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = read(&path).unwrap_err();

@@ -1,0 +1,328 @@
+//! A conversation that outlives its connection: what one did not take, the next one gets.
+//! Absent: how the next connection is made, and whether what was sent on a lost one arrived.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use super::{Broken, LAST_INPUT, Unending};
+use crate::connection::Stream;
+use crate::connection::pump::{Across, Failed, Pump};
+
+/// Our input on its way to one connection after the other.
+#[derive(Debug, Default)]
+pub struct Outbound(Pump);
+
+impl Outbound {
+    /// Bytes that were read from our input and that no connection has taken.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.unwritten()
+    }
+
+    /// Our input has ended, and a connection has taken all of it.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.has_read_all() && self.waiting() == 0
+    }
+}
+
+/// How a conversation, or one connection's part of it, came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// The peer ended after our input had, and all was sent before.
+    Done,
+    /// Our own side no longer takes what the peer sends.
+    Ours,
+    /// The peer ended while there was, or may yet be, something to send.
+    Left,
+}
+
+/// Talks for `local` with the peer until the peer has ended: `head` is said first, then what `outbound` has, then what
+/// `local` has to say. Nothing more is read of it once the peer has ended, other than to see whether it has ended too.
+///
+/// Dropping the future loses nothing that was read: `outbound` has it. `local` is never shut down.
+///
+/// # Errors
+/// What broke, and on which side.
+pub async fn converse_resumably<L: AsyncRead + AsyncWrite + Unpin>(
+    local: &mut L,
+    peer: &mut Stream,
+    head: &[u8],
+    outbound: &mut Outbound,
+    half_close_timeout: Option<Duration>,
+) -> Result<Parting, Broken> {
+    outbound.0.begin_anew();
+    let mut part = Part {
+        head,
+        up: &mut outbound.0,
+        down: Pump::default(),
+        deaf: false,
+        lost: None,
+        half_close_timeout,
+        deadline: None,
+        last_look: None,
+        turn: false,
+    };
+    poll_fn(|cx| part.poll(cx, local, peer)).await
+}
+
+/// One connection's part of the conversation.
+struct Part<'a> {
+    /// What is left of it.
+    head: &'a [u8],
+    up: &'a mut Pump,
+    down: Pump,
+    /// The peer takes no more from us; it may still have something to say.
+    deaf: bool,
+    /// It broke the connection off, as our writing was told.
+    lost: Option<io::Error>,
+    half_close_timeout: Option<Duration>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs after the peer's end, while our input may turn out to have ended too.
+    last_look: Option<Pin<Box<Sleep>>>,
+    /// Which direction goes first alternates, so that neither starves the other.
+    turn: bool,
+}
+
+impl Part<'_> {
+    fn poll<L: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut L,
+        peer: &mut Stream,
+    ) -> Poll<Result<Parting, Broken>> {
+        self.turn = !self.turn;
+        if self.turn {
+            self.poll_up(cx, local, peer)?;
+        }
+        if !self.down.ended() {
+            let mut ends = Across {
+                from: &mut *peer,
+                to: &mut Unending(&mut *local),
+            };
+            match self.down.poll(cx, &mut ends) {
+                Poll::Pending | Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(Failed::Reading(error))) => return Poll::Ready(Err(Broken::Peer(error))),
+                Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Poll::Ready(Ok(Parting::Ours));
+                }
+                Poll::Ready(Err(Failed::Writing(error))) => return Poll::Ready(Err(Broken::Output(error))),
+            }
+        }
+        if self.down.ended() {
+            return self.poll_parting(cx, local);
+        }
+        if !self.turn {
+            self.poll_up(cx, local, peer)?;
+        }
+        if self.deaf || self.up.ended() {
+            self.poll_deadline(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_up<L: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut L,
+        peer: &mut Stream,
+    ) -> Result<(), Broken> {
+        // What is read from now on would be sent to nobody.
+        if self.deaf || self.up.ended() || self.down.ended() {
+            return Ok(());
+        }
+        match self.poll_head(cx, peer) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return self.judge(Failed::Writing(error)),
+        }
+        let mut ends = Across {
+            from: local,
+            to: peer,
+        };
+        match self.up.poll(cx, &mut ends) {
+            Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(failed)) => self.judge(failed),
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>, peer: &mut Stream) -> Poll<io::Result<()>> {
+        if self.head.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.head.is_empty() {
+            match ready!(Pin::new(&mut *peer).poll_write(cx, self.head))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.head = &self.head[written..],
+            }
+        }
+        // A layer may hold it back until it is told that no more comes for now.
+        Pin::new(peer).poll_flush(cx)
+    }
+
+    /// As in a conversation on one connection: what the peer still has to say must not get lost with what it no longer
+    /// wants to hear.
+    fn judge(&mut self, failed: Failed) -> Result<(), Broken> {
+        match failed {
+            Failed::Reading(error) => Err(Broken::Input(error)),
+            Failed::Writing(error) if error.kind() == io::ErrorKind::TimedOut => Err(Broken::Peer(error)),
+            Failed::Writing(error) => {
+                self.deaf = true;
+                if error.kind() == io::ErrorKind::ConnectionReset {
+                    self.lost = Some(error);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The peer has ended: whether that was the end of it all.
+    fn poll_parting<L: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut L,
+    ) -> Poll<Result<Parting, Broken>> {
+        if let Some(error) = self.lost.take() {
+            return Poll::Ready(Err(Broken::Peer(error)));
+        }
+        // Input that has ended without our having had the time to see it makes this a good end.
+        let seen = self.up.poll_ahead(cx, local).map_err(Broken::Input)?;
+        if seen.is_pending() {
+            let pause = self
+                .last_look
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_INPUT)));
+            ready!(pause.as_mut().poll(cx));
+        }
+        let done = self.head.is_empty() && self.up.has_read_all() && self.up.unwritten() == 0;
+        Poll::Ready(Ok(if done { Parting::Done } else { Parting::Left }))
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Parting, Broken>> {
+        let Some(limit) = self.half_close_timeout else {
+            return Poll::Pending;
+        };
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        deadline
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Broken::HalfClosed(limit)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::connection::{Address, Facts};
+
+    fn connection(room: usize) -> (Stream, DuplexStream) {
+        let (ours, theirs) = duplex(room);
+        let facts = Facts::new(Address::Unnamed, Address::Unnamed);
+        (Stream::new(ours, facts), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unsent_input_goes_to_the_next_connection_behind_its_head() {
+        let (mut local, mut user) = duplex(1000);
+        user.write_all(b"0123456789").await.unwrap();
+        let mut outbound = Outbound::default();
+        let (mut first, mut peer) = connection(4);
+        let talk = converse_resumably(&mut local, &mut first, b"hi", &mut outbound, None);
+        let leave = async {
+            let mut got = [0; 7];
+            peer.read_exact(&mut got).await.unwrap();
+            assert_eq!(&got, b"hi01234");
+            drop(peer);
+        };
+        let (parting, ()) = tokio::join!(talk, leave);
+        assert_eq!(parting.unwrap(), Parting::Left);
+        let waiting = outbound.waiting();
+        assert!((1..=5).contains(&waiting), "{waiting}");
+
+        user.write_all(b"abc").await.unwrap();
+        user.shutdown().await.unwrap();
+        let (mut second, mut peer) = connection(4);
+        let talk = converse_resumably(&mut local, &mut second, b"hi", &mut outbound, None);
+        let listen = async {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).await.unwrap();
+            drop(peer);
+            got
+        };
+        let (parting, got) = tokio::join!(talk, listen);
+        assert_eq!(parting.unwrap(), Parting::Done);
+        let expected = [b"hi", &b"0123456789"[10 - waiting..], b"abc"].concat();
+        assert_eq!(got, expected);
+        assert!(outbound.is_done());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn input_is_not_read_for_a_peer_that_has_ended() {
+        let (mut local, mut user) = duplex(1000);
+        let (mut stream, peer) = connection(100);
+        drop(peer);
+        let mut outbound = Outbound::default();
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        assert_eq!((parting.unwrap(), outbound.waiting()), (Parting::Left, 0));
+        user.write_all(b"later").await.unwrap();
+        let mut waiting = [0; 5];
+        local.read_exact(&mut waiting).await.unwrap();
+        assert_eq!(&waiting, b"later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_ends_with_our_input_is_a_good_end() {
+        let (mut local, user) = duplex(1000);
+        drop(user);
+        let (mut stream, mut peer) = connection(100);
+        peer.write_all(b"12:00").await.unwrap();
+        drop(peer);
+        let mut outbound = Outbound::default();
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        // The reader is gone as well, so what came could not be passed on.
+        assert_eq!(parting.unwrap(), Parting::Ours);
+        let (mut local, mut user) = duplex(1000);
+        user.shutdown().await.unwrap();
+        let (mut stream, peer) = connection(100);
+        drop(peer);
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        assert_eq!(parting.unwrap(), Parting::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_passed_on_to_each_connection() {
+        let (mut local, mut user) = duplex(1000);
+        user.write_all(b"x").await.unwrap();
+        user.shutdown().await.unwrap();
+        let mut outbound = Outbound::default();
+        let (mut first, mut peer) = connection(100);
+        {
+            let talk = converse_resumably(&mut local, &mut first, b"", &mut outbound, None);
+            let mut got = Vec::new();
+            tokio::select! {
+                parting = talk => panic!("{parting:?}"),
+                read = peer.read_to_end(&mut got) => assert_eq!(read.unwrap(), 1),
+            }
+        }
+        let (mut second, mut peer) = connection(100);
+        let talk = converse_resumably(&mut local, &mut second, b"again", &mut outbound, None);
+        let listen = async {
+            let mut got = String::new();
+            peer.read_to_string(&mut got).await.unwrap();
+            drop(peer);
+            got
+        };
+        let (parting, got) = tokio::join!(talk, listen);
+        assert_eq!((parting.unwrap(), got.as_str()), (Parting::Done, "again"));
+    }
+}
