@@ -31,11 +31,12 @@ impl Current {
     /// A file is missing or no good.
     pub fn new(settings: ServerSettings) -> Result<Self, Fault> {
         let watched = Watched::new(BETWEEN_LOOKS);
-        watched.look(&settings.files());
+        let anchored = settings.anchored();
+        watched.look(&anchored.files());
         let config = settings.read()?;
         settings.hush();
         Ok(Current {
-            settings,
+            settings: anchored,
             config: RwLock::new(Arc::new(config)),
             watched,
         })
