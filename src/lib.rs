@@ -28,6 +28,7 @@ pub mod escape;
 pub mod kernel;
 pub mod layer;
 pub mod living;
+pub mod need;
 pub mod process;
 pub mod protocol;
 pub mod reconnect;

@@ -33,6 +33,7 @@ const FLOORS: &[Floor] = &[
             module("escape", &[]),
             module("backoff", &[]),
             module("living", &["rustix"]),
+            module("need", &[]),
             // The one place with `unsafe`: it is as low as what it wraps.
             module("kernel", &["nix::libc", "nix::unistd", "rustix", "tokio::io"]),
         ],

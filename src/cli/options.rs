@@ -163,6 +163,9 @@ pub(crate) struct DaemonOptions {
     /// Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub rundir: Option<PathBuf>,
+    /// Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do
+    #[arg(long)]
+    pub no_sandbox: bool,
     /// The permissions that the files we make do not get, in octal
     #[arg(long, value_name = "OCTAL", value_parser = mask)]
     pub umask: Option<u32>,

@@ -11,33 +11,37 @@
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
 //! 8. Groups, group, user, capabilities; then it is seen whether root could be had back.
-//! 9. `no_new_privs`, before there are other threads, which inherit it.
+//! 9. `no_new_privs` and the sandbox, before there are other threads, which inherit them. What the sandbox is to allow
+//!    is looked up before step 7 where a directory is held open, and after it where a path will be followed.
 //! 10. Readiness is told, standard error included; then the daemon leaves its session and its parent goes
 //!     ([`Daemon::detach`]).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use crate::cli::options::DaemonOptions;
 use netkit::error::{Error, Result, Status};
+use netkit::need::Need;
 use netkit::process::daemon::{self, Detaching, Side};
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::pidfile::PidFile;
 use netkit::process::place::{Place, change_directory};
-use netkit::process::privileges::Identity;
+use netkit::process::privileges::{Identity, no_new_privileges};
+use netkit::process::sandbox::Sandbox;
 use netkit::transport::reading::ServerEndpoint;
 
 /// What the options ask for, as far as it has come.
 #[derive(Debug, Default)]
 pub(super) struct Daemon {
     detaching: Option<Detaching>,
+    sandboxed: bool,
     identity: Option<Identity>,
     root: Option<Place>,
     directory: Directory,
     /// Removed with this, when all else is over.
-    _pidfile: Option<PidFile>,
+    pidfile: Option<PidFile>,
 }
 
 /// Where to run.
@@ -48,6 +52,8 @@ enum Directory {
     /// A path, once the root has changed.
     At(PathBuf),
     Found(Place),
+    /// Nobody has named one.
+    Root,
 }
 
 /// Which of two processes goes on.
@@ -73,7 +79,7 @@ impl Daemon {
         let directory = match &options.rundir {
             Some(path) if root.is_some() => Directory::At(path.clone()),
             Some(path) => Directory::Found(Place::find(path, "--rundir")?),
-            None if options.daemonize || root.is_some() => Directory::At("/".into()),
+            None if options.daemonize || root.is_some() => Directory::Root,
             None => Directory::Same,
         };
         let mut detaching = None;
@@ -89,11 +95,12 @@ impl Daemon {
         }
         let pidfile = options.pidfile.as_deref().map(PidFile::take).transpose()?;
         Ok(Begun::Here(Daemon {
+            sandboxed: !options.no_sandbox && (options.daemonize || identity.is_some() || root.is_some()),
             detaching,
             identity,
             root,
             directory,
-            _pidfile: pidfile,
+            pidfile,
         }))
     }
 
@@ -101,7 +108,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Status 1: what the system says; nothing may be served then.
-    pub(super) fn settle(&mut self, log: &Log) -> Result<()> {
+    pub(super) fn settle(&mut self, log: &Log, needs: &[Need]) -> Result<()> {
         if self.root.is_some() || self.identity.is_some() {
             notify::connect();
         }
@@ -109,6 +116,17 @@ impl Daemon {
             detaching.close_inherited()?;
             notify::main_process();
         }
+        let mut sandbox = self.sandboxed.then(|| Sandbox::new(needs));
+        if let Some(sandbox) = &mut sandbox {
+            let held = log.path().map(|path| Need::Write(path.to_owned()));
+            let pidfile = self
+                .pidfile
+                .as_ref()
+                .map(|file| Need::Remove(file.path().to_owned()));
+            sandbox.allow(held.iter().chain(&pidfile));
+            sandbox.allow(needs.iter().filter(|need| matches!(need, Need::Remove(_))));
+        }
+        let has_other_root = self.root.is_some();
         if let Some(root) = self.root.take() {
             log.keep_directory()?;
             root.become_root()?;
@@ -123,9 +141,28 @@ impl Daemon {
             Directory::Same => {}
             Directory::Found(place) => place.enter()?,
             Directory::At(path) => change_directory(&path)?,
+            Directory::Root => {
+                change_directory(Path::new("/"))?;
+                let relative = needs.iter().find_map(|need| match need {
+                    Need::Write(path) if path.is_relative() => Some(path.display()),
+                    _ => None,
+                });
+                if let Some(path) = relative {
+                    warn!("{path} is written in /, where a daemon runs; --rundir names another directory");
+                }
+            }
         }
         if let Some(identity) = self.identity {
             identity.shed()?;
+        }
+        if let Some(mut sandbox) = sandbox {
+            sandbox.allow(needs.iter().filter(|need| !matches!(need, Need::Remove(_))));
+            sandbox.allow_system();
+            if has_other_root {
+                sandbox.allow_reading_all();
+            }
+            no_new_privileges()?;
+            sandbox.hold();
         }
         Ok(())
     }

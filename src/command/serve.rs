@@ -100,13 +100,15 @@ impl Serve {
         let ready = host::ready(&self.ready, output_is_taken)?;
         let bound = host::bind(&endpoints)?;
         let reloading = host::Reloading::new(&bound, service.upkeep.clone());
+        let mut needs = service.talk.needs();
+        needs.extend(bound.iter().flat_map(|bound| bound.needs()));
         let server = Server::new(service, self.limits());
         let (lever, stop) = stop();
         let runtime = runtime::current_thread()?;
         // Whoever reads the ready file may send one.
         let signals = runtime.block_on(async { host::signals() })?;
         let written = host::write(ready, &bound)?;
-        daemon.settle(log)?;
+        daemon.settle(log, &needs)?;
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
         let others = (1..workers).map(|_| worker(server.clone(), bound.clone(), stop.clone()));

@@ -121,6 +121,7 @@ impl Detaching {
         rustix::stdio::dup2_stdin(&null).map_err(failed)?;
         rustix::stdio::dup2_stdout(&null).map_err(failed)?;
         rustix::stdio::dup2_stderr(&null).map_err(failed)?;
+        drop(null);
         // Last: whoever waits for the parent, and for the end of what it wrote, gets both.
         told.write_all(b"!").map_err(|_gone| abandoned())
     }

@@ -140,7 +140,7 @@ impl Log {
     /// The file that SIGHUP opens anew.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.file().map(LogFile::path)
+        self.file().map(LogFile::absolute)
     }
 
     /// Whether the log goes to standard error alone.

@@ -62,7 +62,7 @@ impl LogFile {
     }
 
     /// Where it is, whatever the current directory.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn absolute(&self) -> &Path {
         &self.absolute
     }
 

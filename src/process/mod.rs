@@ -10,6 +10,7 @@ pub mod place;
 pub mod privileges;
 pub mod resources;
 pub mod runtime;
+pub mod sandbox;
 pub mod signals;
 pub mod syslog;
 

@@ -86,6 +86,12 @@ impl PidFile {
         Ok(taken)
     }
 
+    /// Where it is, as the user wrote it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens the file and locks it.
     fn locked(path: &Path) -> Result<Self> {
         let system = |error: Errno| Error::io(Status::Failure, &error.into());

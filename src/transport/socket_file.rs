@@ -109,6 +109,11 @@ impl SocketFile {
         })
     }
 
+    /// Where it is, as the user wrote it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives back the permissions that the process's mask took away.
     fn widen(&self, mode: u32) -> io::Result<()> {
         // By descriptor: in a directory that others can write to, the name may lead elsewhere by now.
