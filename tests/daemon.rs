@@ -888,6 +888,11 @@ fn certificates_are_reloaded_as_far_as_permissions_allow() {
     let (daemon, _) = place.start_by(before, ["echo", endpoint, "--user", "nobody", "--umask", "000"]);
     daemon.signal(Signal::HUP);
     daemon.await_log("reloaded the certificates of tls:");
+    assert!(
+        !daemon.logged().contains("SIGHUP will not"),
+        "{}",
+        daemon.logged()
+    );
     // Whoever made it anew forgot who has to read it.
     make();
     daemon.signal(Signal::HUP);
@@ -900,6 +905,45 @@ fn certificates_are_reloaded_as_far_as_permissions_allow() {
     // Its certificate is nobody's that the client knows; what counts is that it still has one.
     answer.status(5);
     daemon.stop();
+}
+
+#[test]
+fn what_another_root_or_user_lacks_is_told_at_the_start() {
+    let Some(()) = root() else { return };
+    let place = Place::of(NOBODY);
+    fs::create_dir(place.at("root")).unwrap();
+    let chroot = place.at("root").display().to_string();
+    let users = place.at("users.toml");
+    fs::write(&users, "alice = \"Here I am\"\n").unwrap();
+    let finger = |more: &[&str]| {
+        netkit([
+            "serve",
+            "finger",
+            "tcp:0:127.0.0.1",
+            "--user",
+            "nobody",
+            "--chroot",
+            &chroot,
+        ])
+        .args(more)
+    };
+    let server = finger(&["--users", users.to_str().unwrap(), "--forward"]).start();
+    let said = server.await_stderr("listening on");
+    let expected = format!(
+        "warning: SIGHUP will not read {} again: no such file or directory\n",
+        users.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(said.contains("hosts may not be found by name"), "{said}");
+    // What was read at the start is still served.
+    assert!(contains_alice(&ask(server.address(), b"alice\r\n")));
+    server.stop().status(0);
+    finger(&["--command", "/bin/true", "--ready-file"])
+        .arg(place.at("ready"))
+        .run()
+        .status(1)
+        .mentions("could not run /bin/true as the server will be: no such file or directory");
+    assert!(!place.at("ready").exists());
 }
 
 // The system's log

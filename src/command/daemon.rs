@@ -10,7 +10,8 @@
 //! 6. The ready file, whose path is the caller's.
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
-//! 8. Groups, group, user, capabilities; then it is seen whether root could be had back.
+//! 8. Groups, group, user, capabilities; then it is seen whether root could be had back, and whether what is needed
+//!    later can.
 //! 9. `no_new_privs` and the sandbox, before there are other threads, which inherit them. What the sandbox is to allow
 //!    is looked up before step 7 where a directory is held open, and after it where a path will be followed.
 //! 10. Readiness is told, standard error included; then the daemon leaves its session and its parent goes
@@ -27,7 +28,7 @@ use netkit::process::daemon::{self, Detaching, Side};
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::pidfile::PidFile;
-use netkit::process::place::{Place, change_directory};
+use netkit::process::place::{Place, change_directory, check};
 use netkit::process::privileges::{Identity, no_new_privileges};
 use netkit::process::sandbox::Sandbox;
 use netkit::transport::reading::ServerEndpoint;
@@ -154,6 +155,9 @@ impl Daemon {
         }
         if let Some(identity) = self.identity {
             identity.shed()?;
+        }
+        if has_other_root || self.identity.is_some() {
+            check(needs)?;
         }
         if let Some(mut sandbox) = sandbox {
             sandbox.allow(needs.iter().filter(|need| !matches!(need, Need::Remove(_))));

@@ -33,6 +33,23 @@ Notes:
   run at once. SIGHUP reopens the log and what is appended to, and reads
   certificates and files of settings again.
 
+  As a daemon: --daemonize returns when all is bound and told, or with the
+  status of the failure. Keys are read, the log is opened and ports are bound
+  before --user, --group and --chroot take effect; then there are no
+  supplementary groups and no capabilities left, and no program that is run
+  can get any (no_new_privs). The paths of options are those of the caller.
+  What is read again on SIGHUP, and what is written, is looked for in the new
+  root by the new user; the log says what cannot be had, and what was read
+  before stays in use. The pid file and UNIX sockets are removed in the end if
+  the new user may write to their directories; a pid file that has to stay is
+  emptied. The pid file is locked: one that a dead process left is taken over.
+
+  A server with --daemonize, --user, --group or --chroot is held to what it
+  needs by Landlock where the kernel has it: it reads the system's directories
+  and those of its certificates and tables, writes where its log, its pid file
+  and its protocol write, runs nothing and opens no TCP connection, unless the
+  protocol does. -v says what holds, --no-sandbox turns it off.
+
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
   service that answers anything (0, 7, 9, 13, 17, 19 or 37) is not answered,

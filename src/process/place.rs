@@ -4,11 +4,14 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Access, Mode, OFlags, access, open};
 use rustix::io::Errno;
 use rustix::process::{chdir, chroot, fchdir, geteuid, umask};
 
-use crate::error::{Error, Result, Status};
+use tracing::warn;
+
+use crate::error::{Error, Result, Status, reason};
+use crate::need::Need;
 
 /// A directory that was found while the caller's paths held.
 #[derive(Debug)]
@@ -81,4 +84,44 @@ fn not_entered(path: &Path, error: Errno) -> Error {
 /// Sets the permissions that no new file of ours gets.
 pub fn set_mask(mask: u32) {
     umask(Mode::from_raw_mode(mask));
+}
+
+/// Sees, as who we are now and where we are now, whether what is needed can be had. What was read at the start stays
+/// in use, so that only the next reload is at stake; a program that is not there would fail every client.
+///
+/// # Errors
+/// Status 1: a program cannot be run.
+pub fn check(needs: &[Need]) -> Result<()> {
+    for need in needs {
+        match need {
+            // Descriptors of our own are not there again, which is for whoever reads them to say.
+            Need::Read(path) if path.starts_with("/dev/fd") || path.starts_with("/proc") => {}
+            Need::Read(path) => {
+                if let Err(error) = access(path, Access::READ_OK) {
+                    let why = reason(&error.into());
+                    warn!("SIGHUP will not read {} again: {why}", path.display());
+                }
+            }
+            Need::Write(path) => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let written = access(path, Access::WRITE_OK)
+                    .or_else(|_| access(directory.unwrap_or(Path::new(".")), Access::WRITE_OK));
+                if let Err(error) = written {
+                    warn!("{} cannot be written: {}", path.display(), reason(&error.into()));
+                }
+            }
+            // A bare name is looked for when it is run.
+            Need::Run(path) if path.components().nth(1).is_some() => {
+                access(path, Access::EXEC_OK).map_err(|error| {
+                    Error::io(Status::Failure, &error.into())
+                        .on(format!("could not run {} as the server will be", path.display()))
+                })?;
+            }
+            Need::Dial if access("/etc/resolv.conf", Access::READ_OK).is_err() => {
+                warn!("hosts may not be found by name: there is no /etc/resolv.conf that can be read");
+            }
+            Need::Run(_) | Need::Remove(_) | Need::Dial => {}
+        }
+    }
+    Ok(())
 }
