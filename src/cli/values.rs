@@ -83,10 +83,21 @@ pub(crate) fn moment(text: &str) -> Result<time::OffsetDateTime, String> {
     Ok(time::PrimitiveDateTime::new(date, clock).assume_utc())
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn masks_are_octal_permissions() {
+        for (text, value) in [("0", 0), ("022", 0o022), ("77", 0o77), ("0777", 0o777)] {
+            assert_eq!(mask(text), Ok(value));
+        }
+        for text in ["", "8", "1000", "00022", "0o22", "+22", "-1", " 22", "u=rw"] {
+            mask(text).unwrap_err();
+        }
+    }
+
+    #[cfg(feature = "tls")]
     #[test]
     fn moments_are_days_or_seconds() {
         let seconds = |text| moment(text).map(time::OffsetDateTime::unix_timestamp).ok();
