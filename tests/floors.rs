@@ -35,7 +35,7 @@ const FLOORS: &[Floor] = &[
             module("living", &["rustix"]),
             module("need", &[]),
             // The one place with `unsafe`: it is as low as what it wraps.
-            module("kernel", &["nix::libc", "nix::unistd", "rustix", "tokio::io"]),
+            module("kernel", &["nix", "rustix", "tokio::io"]),
         ],
     },
     Floor {

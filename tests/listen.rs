@@ -37,6 +37,24 @@ fn our_end_is_passed_on_and_the_client_may_go_on() {
 }
 
 #[test]
+fn a_client_whose_handshake_fails_was_no_connection() {
+    let help = netkit(["listen", "--help"]).run().status(0).text();
+    assert!(help.contains("A client whose handshake fails"), "{help}");
+    let listener = listen(["haproxy:tcp:0:127.0.0.1"]);
+    let mut wrong = dial(address(&listener.endpoint()));
+    wrong.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_gone(&wrong);
+    listener.await_stderr("no valid PROXY header");
+    let mut client = dial(address(&listener.endpoint()));
+    client
+        .write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nhello")
+        .unwrap();
+    listener.await_stdout("hello");
+    drop(client);
+    listener.wait().status(0).wrote("hello");
+}
+
+#[test]
 fn further_clients_are_refused() {
     let listener = listen(["tcp:0:127.0.0.1"]);
     let mut client = dial(listener.address());

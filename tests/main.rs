@@ -10,6 +10,8 @@
 
 mod harness;
 
+#[cfg(feature = "tls")]
+mod cert_show;
 mod connect;
 mod daemon;
 mod errors;

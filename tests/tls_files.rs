@@ -290,7 +290,9 @@ impl Terminal {
     fn session(&self, place: &Place, args: &[&str], terminal: bool) -> Netkit {
         let flags: &[&str] = if terminal { &["-c"] } else { &[] };
         let args: Vec<String> = args.iter().map(|arg| place.string(arg)).collect();
+        // What the tests were started to ignore is not for these runs to ignore.
         let netkit = program("setsid", flags)
+            .args(["env", "--default-signal"])
             .arg(env!("CARGO_BIN_EXE_netkit"))
             .args(args);
         let ours: std::process::Stdio = if terminal {
@@ -380,6 +382,45 @@ fn an_interrupt_instead_of_a_passphrase_leaves_the_terminal_as_it_was() {
         run.wait().status(130);
         terminal.is_as_before();
     }
+}
+
+#[test]
+fn a_signal_instead_of_a_passphrase_ends_the_run_and_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    let client = "tls:localhost:9:certificate=@cert.pem:privateKey=@secret.pem";
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        for args in [
+            &["serve", "echo", "tls:0:@secret.pem:@cert.pem"][..],
+            &["connect", "--no-stdin", client],
+        ] {
+            let terminal = Terminal::new();
+            let run = terminal.session(&place, args, true).start();
+            terminal.answer("passphrase for", "open se");
+            run.signal(signal);
+            run.wait().status(status);
+            terminal.is_as_before();
+        }
+    }
+}
+
+#[test]
+fn after_a_passphrase_signals_mean_what_they_meant() {
+    let place = Place::new();
+    let server = place.serve("tls:0:@both.pem:clientCA=@cert.pem").start();
+    let client = format!(
+        "{}:trustRoots=@cert.pem:certificate=@cert.pem:privateKey=@secret.pem",
+        server.endpoint()
+    );
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let terminal = Terminal::new();
+        let args = ["connect", "--send", "hello", &client];
+        let run = terminal.session(&place, &args, true).start();
+        terminal.answer("passphrase for", "open sesame\n");
+        run.await_stdout("hello");
+        run.signal(signal);
+        run.wait().status(status);
+    }
+    server.stop().status(0);
 }
 
 #[test]

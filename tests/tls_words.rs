@@ -10,6 +10,7 @@ use netkit::cert::issue::{Authority, Leaf, Validity, self_signed};
 use netkit::cert::{Identity, KeyType, Passphrases, Pin, files};
 use serde_json::Value;
 
+use crate::harness::installed::installed;
 use crate::harness::peer;
 use crate::harness::{Outcome, Run, netkit, program};
 
@@ -219,6 +220,74 @@ fn each_failure_of_a_handshake_is_named_at_both_ends() {
         assert_eq!(outcome.stderr.matches("error: ").count(), 1, "{}", outcome.stderr);
         run.await_stderr(them);
     }
+}
+
+#[test]
+fn a_root_of_version_1_is_refused_for_that_and_passed_over_among_others() {
+    let (place, _) = people();
+    place.write(
+        "v1.key",
+        &files::key_pem(&self_signed(&leaf("v1.example", days(-1, 1))).unwrap().key),
+    );
+    let key = place.text("DIR/v1.key");
+    let (request, root) = (place.text("DIR/v1.csr"), place.text("DIR/v1.pem"));
+    if installed(&["openssl"]).is_none() {
+        return;
+    }
+    let openssl = |args: &[&str]| drop(program("openssl", args).run().status(0));
+    openssl(&[
+        "req",
+        "-new",
+        "-key",
+        &key,
+        "-subj",
+        "/CN=old root",
+        "-out",
+        &request,
+    ]);
+    // Without an extension it is of version 1.
+    openssl(&["x509", "-req", "-in", &request, "-signkey", &key, "-out", &root]);
+    let old = std::fs::read_to_string(&root).unwrap();
+    let both = std::fs::read_to_string(place.at("ca.pem")).unwrap() + &old;
+    place.write("both.pem", &both);
+    let (_run, port) = place.serve(":DIR/good.pem");
+    place
+        .connect(port, ":trustRoots=DIR/v1.pem")
+        .status(2)
+        .mentions("v1.pem` can be a root: `CN=old root` is version 1, not marked as an authority");
+    place.connect(port, ":trustRoots=DIR/both.pem").status(0);
+    let endpoint = format!("tls:a.example:{port}:endpoint=[tcp:127.0.0.1:{port}]:trustRoots=DIR/both.pem");
+    place
+        .netkit(&["connect", "-vv", &endpoint])
+        .run()
+        .status(0)
+        .mentions("passed over for trust: `CN=old root` in ");
+}
+
+#[test]
+fn a_stranger_cannot_fill_the_log_or_the_screen() {
+    let (place, _) = people();
+    let name = "\u{1}".repeat(10_000);
+    let stranger = Authority::new(&name, &[], KeyType::EcdsaP256, days(-1, 1)).unwrap();
+    place.write_identity("stranger.pem", stranger.identity());
+    let (run, port) = place.serve(":DIR/good.pem:clientCA=DIR/ca.pem");
+    place
+        .connect(port, ":trustRoots=DIR/ca.pem:certificate=DIR/stranger.pem")
+        .status(5);
+    let refused = "is refused: it is one for an authority";
+    let said = run.await_stderr(refused);
+    let line = said.lines().find(|line| line.contains(refused)).unwrap();
+    assert!(line.contains(r"CN=\u{1}\u{1}") && line.contains('…'), "{line}");
+    assert!(line.len() < 600, "{}", line.len());
+    // Names that are no host's are nothing to ask for.
+    let names = ["me@a.example", "*.b.example"].map(|name| name.parse().unwrap());
+    let identity = self_signed(&Leaf::server(names, days(-1, 1))).unwrap();
+    place.write_identity("mail.pem", &identity);
+    let (_run, port) = place.serve(":DIR/mail.pem");
+    place
+        .connect(port, ":trustRoots=DIR/mail.pem")
+        .status(5)
+        .mentions("serverName=www.b.example verifies that name instead");
 }
 
 #[test]

@@ -160,7 +160,15 @@ impl<'a> Walk<'a> {
                 .find(|root| self.issued(root, current) && root.is_ca())
             {
                 let names = names_beyond(root, leaf);
+                let valid = root.validity();
+                let (from, to) = (valid.not_before.timestamp(), valid.not_after.timestamp());
                 let root = inspect::line(root.subject());
+                if !(from..=to).contains(&self.now) {
+                    let (from, to) = (inspect::day(from), inspect::day(to));
+                    let why =
+                        format!("its root `{root}`, which is trusted, is valid only from {from} to {to}");
+                    self.say(Kind::RootOutdated, place, why);
+                }
                 if let Some(name) = names {
                     let why = format!("its root `{root}` may not vouch for `{name}` (name constraints)");
                     self.say(Kind::NameForbidden, place, why);
@@ -333,12 +341,17 @@ fn serves(certificate: &Certificate<'_>) -> bool {
     }
 }
 
-/// The first name of the leaf that an authority may not vouch for.
+/// More names held against subtrees than any honest chain needs: a server could send thousands of each.
+const COMPARISONS_MAX: usize = 20_000;
+
+/// The first name of the leaf that an authority may not vouch for, among as many as there is time for.
 fn names_beyond(authority: &Certificate<'_>, leaf: &Certificate<'_>) -> Option<Name> {
-    let constraints = authority.name_constraints().ok()??;
-    inspect::names_of(leaf)
-        .into_iter()
-        .find(|name| forbidden(constraints.value, name))
+    let constraints = authority.name_constraints().ok()??.value;
+    let count = |subtrees: &Option<Vec<_>>| subtrees.as_ref().map_or(0, Vec::len);
+    let subtrees = count(&constraints.permitted_subtrees) + count(&constraints.excluded_subtrees);
+    let names = inspect::names_of(leaf);
+    let mut names = names.into_iter().take(COMPARISONS_MAX / subtrees.max(1));
+    names.find(|name| forbidden(constraints, name))
 }
 
 /// What of a leaf its authority may not vouch for, in words: nobody will believe it.
@@ -483,5 +496,26 @@ mod tests {
         // The right one comes when nobody looks any more.
         let found = examine(&chain, &[], None, NOW);
         assert_eq!(found[0].kind, Kind::BadSignature, "{:?}", found[0]);
+    }
+
+    #[test]
+    fn of_thousands_of_names_and_subtrees_some_are_looked_at() {
+        let permits: Vec<_> = (0..2000).map(|n| Permit::Dns(format!("p{n}.example"))).collect();
+        let authority = Authority::new("many", &permits, KeyType::EcdsaP256, days(-9, 9)).unwrap();
+        let names = (0..2000).map(|n| format!("n{n}.p{n}.example"));
+        // The last one would be found if all were looked at.
+        let names = names
+            .chain(["b.example".into()])
+            .map(|name| name.parse().unwrap());
+        let names: Vec<Name> = names.collect();
+        let leaf = authority.issue(&Leaf::server(names, days(-1, 1))).unwrap();
+        let root = authority.identity().chain[0].clone();
+        let (_, issuer) = X509Certificate::from_der(&root).unwrap();
+        let (_, certificate) = X509Certificate::from_der(&leaf.chain[0]).unwrap();
+        assert_eq!(names_beyond(&issuer, &certificate), None);
+        let outside = Leaf::server(["b.example".parse().unwrap()], days(-1, 1));
+        let outside = authority.issue(&outside).unwrap();
+        let (_, certificate) = X509Certificate::from_der(&outside.chain[0]).unwrap();
+        assert!(names_beyond(&issuer, &certificate).is_some());
     }
 }

@@ -7,7 +7,7 @@ use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 
-use super::open::shown;
+use super::open::{in_shell, shown};
 use super::passphrase::{self, Passphrases};
 use super::{Fault, PrivateKeyDer};
 
@@ -40,7 +40,7 @@ pub(super) fn decrypt(
         let why = format!("the private key in {} is encrypted in an old way", shown(path));
         let again = format!(
             "openssl pkcs8 -topk8 -v2 aes256 -in {} -out new.pem",
-            path.display()
+            in_shell(path)
         );
         return Err(Fault::new(why).help(format!("encrypt it anew: {again}")));
     }

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::open;
-pub(crate) use super::open::shown;
+pub use super::open::shown;
 use super::pem::{self, Contents, ENCRYPTED, instead, section};
 pub use super::pem::{certificates_pem, key_pem};
-use super::{CertificateDer, Fault, Identity, Passphrases, PrivateKeyDer, encrypted};
+use super::{CertificateDer, Fault, Identity, Passphrases, PrivateKeyDer, encrypted, inspect};
 use crate::error::reason;
 
 /// As many files of a directory are read, which is several times the authorities of the world.
@@ -93,13 +93,14 @@ pub struct Roots {
     pub skipped: Vec<Fault>,
 }
 
-/// The certificates of a file, or of every `*.pem` file of a directory.
+/// The certificates of a file, or of every `*.pem` file of a directory, without those that cannot be trusted because of
+/// their version.
 ///
 /// # Errors
 /// As [`certificates`]; for a directory, where it cannot be read or there are none in it at all.
 pub fn roots(path: &Path) -> Result<Roots, Fault> {
     if !path.is_dir() {
-        let certificates = certificates(path)?;
+        let certificates = to_trust(path)?;
         return Ok(Roots {
             certificates,
             skipped: Vec::new(),
@@ -110,7 +111,7 @@ pub fn roots(path: &Path) -> Result<Roots, Fault> {
         skipped: Vec::new(),
     };
     for file in pem_files(path)? {
-        match certificates(&file) {
+        match to_trust(&file) {
             Ok(more) => roots.certificates.extend(more),
             Err(fault) => roots.skipped.push(fault),
         }
@@ -123,6 +124,29 @@ pub fn roots(path: &Path) -> Result<Roots, Fault> {
         return Err(Fault::new(why));
     }
     Ok(roots)
+}
+
+/// The certificates of a file without those that nobody could trust; at least one.
+fn to_trust(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let mut certificates = certificates(path)?;
+    let mut first = None;
+    certificates.retain(|certificate| {
+        let Some(why) = inspect::cannot_be_trusted(certificate) else {
+            return true;
+        };
+        let subject = inspect::subject(certificate);
+        debug!("passed over for trust: `{subject}` in {}: {why}", shown(path));
+        first.get_or_insert((subject, why));
+        false
+    });
+    match first {
+        Some((subject, why)) if certificates.is_empty() => Err(Fault::new(format!(
+            "no certificate in {} can be a root: `{subject}` is {why}",
+            shown(path)
+        ))
+        .help("its authority has to make one of version 3")),
+        _ => Ok(certificates),
+    }
 }
 
 /// The identity of every `*.pem` file of a directory, each with its key and chain, in the order of their names.

@@ -34,6 +34,8 @@ pub enum Kind {
     SelfSigned,
     /// It ends the chain, and is not trusted.
     RootUntrusted,
+    /// The root that vouches for it is trusted, and the time for that one is not now.
+    RootOutdated,
     /// Its key is not the pinned one.
     OtherKey,
     /// A remark: it stands in another place than where it is looked for.
@@ -64,6 +66,7 @@ impl Kind {
             Kind::IssuerMissing => "issuer-missing",
             Kind::SelfSigned => "self-signed",
             Kind::RootUntrusted => "root-untrusted",
+            Kind::RootOutdated => "root-outdated",
             Kind::OtherKey => "other-key",
             Kind::OutOfOrder => "out-of-order",
             Kind::Surplus => "surplus",

@@ -107,11 +107,30 @@ fn request(der: &[u8]) -> Option<Request> {
                 _ => None,
             });
     Some(Request {
-        subject: inspect::line(&info.subject),
+        subject: inspect::whole_line(&info.subject),
         names: names.flatten().collect(),
         key: inspect::key(&info.subject_pki),
         signature: inspect::signature(&request.signature_algorithm.algorithm.to_id_string()),
         proven: request.verify_signature().is_ok(),
         pin: Pin::of_key(info.subject_pki.raw)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_as_large_as_its_curve() {
+        for (kind, words) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, "ECDSA 256 bits"),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, "ECDSA 384 bits"),
+            // Its points are written in 66 bytes a coordinate.
+            (&rcgen::PKCS_ECDSA_P521_SHA512, "ECDSA 521 bits"),
+        ] {
+            let key = KeyPair::generate_for(kind).unwrap();
+            let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            assert_eq!(public(&der).unwrap().kind, words);
+        }
+    }
 }

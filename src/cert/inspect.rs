@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
-use super::{Name, Pin};
+use super::{Name, Pin, brief};
 
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {
@@ -31,20 +31,25 @@ pub fn public_key(der: &[u8]) -> Option<&[u8]> {
     parse(der).map(|certificate| certificate.tbs_certificate.subject_pki.raw)
 }
 
-/// Whom it was issued to, on one line.
+/// Whom it was issued to, on one line of a message.
 #[must_use]
 pub fn subject(der: &[u8]) -> String {
     parse(der).map_or_else(String::new, |certificate| line(certificate.subject()))
 }
 
-/// Who issued it, on one line.
+/// Who issued it, on one line of a message.
 #[must_use]
 pub fn issuer(der: &[u8]) -> String {
     parse(der).map_or_else(String::new, |certificate| line(certificate.issuer()))
 }
 
-/// A name on one line: it is anybody's text.
+/// A name on one line of a message: it is anybody's text, of any length.
 pub(super) fn line(name: &X509Name<'_>) -> String {
+    brief(&name.to_string())
+}
+
+/// The same for a report that is to tell it from others: nothing is left out.
+pub(super) fn whole_line(name: &X509Name<'_>) -> String {
     name.to_string().escape_debug().to_string()
 }
 
@@ -61,6 +66,18 @@ pub fn is_self_signed(der: &[u8]) -> bool {
 #[must_use]
 pub fn is_authority(der: &[u8]) -> bool {
     parse(der).is_some_and(|certificate| certificate.is_ca())
+}
+
+/// Why it can neither be believed itself nor be a root, whoever names it: before version 3 a certificate could not say
+/// whether it is that of an authority (RFC 5280, section 4.2.1.9).
+pub(super) fn cannot_be_trusted(der: &[u8]) -> Option<String> {
+    let version = parse(der)?.version();
+    (version != X509Version::V3).then(|| {
+        format!(
+            "version {}, not marked as an authority",
+            version.0.saturating_add(1)
+        )
+    })
 }
 
 /// From when it is valid, in seconds since 1970.
@@ -144,8 +161,8 @@ pub fn describe(der: &[u8]) -> Option<Description> {
         .map(|byte| format!("{byte:02X}"))
         .collect();
     Some(Description {
-        subject: subject(der),
-        issuer: issuer(der),
+        subject: whole_line(certificate.subject()),
+        issuer: whole_line(certificate.issuer()),
         serial: certificate.raw_serial_as_string(),
         names: names(der),
         not_before: moment(certificate.validity().not_before.timestamp())?,
@@ -164,11 +181,23 @@ pub(super) fn key(key: &SubjectPublicKeyInfo<'_>) -> String {
     let size = key.parsed().map(|key| key.key_size()).unwrap_or(0);
     match key.algorithm.algorithm.to_id_string().as_str() {
         RSA => format!("RSA {size} bits"),
-        "1.2.840.10045.2.1" => format!("ECDSA {size} bits"),
+        "1.2.840.10045.2.1" => format!("ECDSA {} bits", curve_bits(key).unwrap_or(size)),
         "1.3.101.112" => "Ed25519".into(),
         "1.3.101.113" => "Ed448".into(),
         "1.2.840.10040.4.1" => "DSA".into(),
         other => other.to_owned(),
+    }
+}
+
+/// The size of a curve by its name (RFC 5480, section 2.1.1.1): the point itself is written in whole bytes, which are a
+/// few bits more. `None` for a curve that fills its bytes, or is not known here.
+fn curve_bits(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+    let name = key.algorithm.parameters.as_ref()?.as_oid().ok()?;
+    match name.to_id_string().as_str() {
+        // secp521r1 (P-521) and sect571r1, the ones in use of those.
+        "1.3.132.0.35" => Some(521),
+        "1.3.132.0.39" => Some(571),
+        _ => None,
     }
 }
 
@@ -254,5 +283,29 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::KeyType;
+    use crate::cert::issue::{Authority, Validity};
+
+    #[test]
+    fn a_long_subject_is_cut_in_messages_and_whole_in_reports() {
+        let name = "\u{1b}[31m".repeat(2000);
+        let authority = Authority::new(&name, &[], KeyType::EcdsaP256, Validity::days(1)).unwrap();
+        let der = &authority.identity().chain[0];
+        for text in [subject(der), issuer(der)] {
+            assert!(
+                text.starts_with(r"CN=\u{1b}[31m") && text.ends_with('…'),
+                "{text}"
+            );
+            assert_eq!(text.chars().count(), 257);
+        }
+        let description = describe(der).unwrap();
+        let whole = format!("CN={}", name.escape_debug());
+        assert_eq!((description.subject, description.issuer), (whole.clone(), whole));
     }
 }

@@ -116,9 +116,9 @@ impl Store {
 
     /// Whoever can write there can put another authority in the place of this one.
     fn directory_is_ours(&self) -> Result<(), Fault> {
-        sound::ours(&self.directory, Kind::Directory, true).map_err(|fault| {
-            let help = format!("chmod go-w {}", self.directory.display());
-            Fault::new(format!("the local authority is not safe: {fault}")).help(help)
+        sound::ours(&self.directory, Kind::Directory, true).map_err(|fault| Fault {
+            why: format!("the local authority is not safe: {fault}"),
+            ..fault
         })
     }
 
@@ -369,6 +369,37 @@ mod tests {
         for fault in [store.authority().unwrap_err(), store.certificate().unwrap_err()] {
             assert!(fault.why.ends_with("vouches for any name"), "{fault}");
         }
+    }
+
+    #[test]
+    fn what_helps_depends_on_what_is_wrong_with_the_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("it's \u{1b}[31m");
+        let store = Store::at(&directory);
+        let fault = || {
+            let fault = store.certificate().unwrap_err();
+            let text = fault.in_full();
+            assert!(!text.contains('\u{1b}'), "{text}");
+            text.replace(&home.path().display().to_string(), "")
+        };
+        store.authority().unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
+        assert_eq!(
+            fault(),
+            r"the local authority is not safe: `/it\'s \u{1b}[31m` can be changed by others; chmod go-w $'/it\'s \x1b[31m'"
+        );
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&directory, Some(12345), None).unwrap();
+            let text = fault();
+            assert!(
+                text.ends_with("belongs to somebody else; is HOME or XDG_DATA_HOME that of another user?"),
+                "{text}"
+            );
+        }
+        fs::remove_dir_all(&directory).unwrap();
+        fs::write(&directory, "").unwrap();
+        let text = store.authority().map(drop).unwrap_err().in_full();
+        assert!(!text.contains("chmod"), "{text}");
     }
 
     #[test]

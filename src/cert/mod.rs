@@ -12,6 +12,7 @@ pub mod own;
 pub mod passphrase;
 
 mod base64;
+mod brief;
 mod constraints;
 mod encrypted;
 mod finding;
@@ -26,6 +27,7 @@ use std::fmt;
 // Plain types that every crate around certificates shares; no TLS comes with them.
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+pub(crate) use brief::{brief, cut};
 pub use name::Name;
 pub use passphrase::Passphrases;
 pub use pin::Pin;

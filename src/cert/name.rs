@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::Fault;
+use super::{Fault, brief};
 
 /// One name in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,6 +52,30 @@ impl Name {
             Name::Dns(name) => name.eq_ignore_ascii_case("localhost"),
             Name::Ip(address) => address.is_loopback(),
             Name::Mail(_) | Name::Uri(_) => false,
+        }
+    }
+}
+
+impl Name {
+    /// The host that somebody means who meets this name in a certificate, as it is verified; `None` where there is none.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let host = match self {
+            // One of those that the wildcard stands for.
+            Name::Dns(name) => name.replacen("*.", "www.", 1),
+            Name::Ip(address) => address.to_string(),
+            Name::Mail(_) | Name::Uri(_) => return None,
+        };
+        // What stands in a certificate may be anything.
+        matches!(host.parse(), Ok(Name::Dns(_) | Name::Ip(_))).then_some(host)
+    }
+
+    /// The name with what could drive a terminal escaped, and of any length, for a report that is to tell it from others.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        match self {
+            Name::Dns(text) | Name::Mail(text) | Name::Uri(text) => text.escape_debug().to_string(),
+            Name::Ip(address) => address.to_string(),
         }
     }
 }
@@ -119,11 +143,11 @@ fn host_name(host: &str, shown: &str) -> Result<String, Fault> {
     Ok(ascii)
 }
 
+/// For messages: what comes out of a certificate is anybody's text, so that a long one is cut.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What comes out of a certificate is anybody's text.
-            Name::Dns(text) | Name::Mail(text) | Name::Uri(text) => write!(f, "{}", text.escape_debug()),
+            Name::Dns(text) | Name::Mail(text) | Name::Uri(text) => f.write_str(&brief(text)),
             Name::Ip(address) => write!(f, "{address}"),
         }
     }
@@ -173,6 +197,44 @@ mod tests {
         ] {
             let [pattern, name] = [pattern, name].map(|text| text.parse::<Name>().unwrap());
             assert_eq!(pattern.covers(&name), is, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_length_and_any_bytes_is_shown_in_part_and_whole() {
+        for (text, shown, whole) in [
+            ("a".repeat(253), "a".repeat(253), "a".repeat(253)),
+            (
+                "a".repeat(60_000),
+                format!("{}…", "a".repeat(256)),
+                "a".repeat(60_000),
+            ),
+            (
+                "\u{1}".repeat(300),
+                r"\u{1}".repeat(52)[..256].to_owned() + "…",
+                r"\u{1}".repeat(300),
+            ),
+        ] {
+            let name = Name::Dns(text);
+            assert_eq!(name.to_string(), shown);
+            assert_eq!(name.whole(), whole);
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_name_is_one_that_can_be_asked_for() {
+        let dns = |name: &str| Name::Dns(name.to_owned());
+        for (name, host) in [
+            (dns("a.example"), Some("a.example")),
+            (dns("*.example.com"), Some("www.example.com")),
+            (Name::Ip("::1".parse().unwrap()), Some("::1")),
+            (dns("a b"), None),
+            (dns(&"a".repeat(300)), None),
+            (dns("me@a.example"), None),
+            (Name::Mail("me@a.example".into()), None),
+            (Name::Uri("a:b".into()), None),
+        ] {
+            assert_eq!(name.host().as_deref(), host, "{name}");
         }
     }
 

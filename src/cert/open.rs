@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,8 +32,27 @@ pub(super) struct Whole {
 }
 
 /// A path within a line of a message.
-pub(crate) fn shown(path: &Path) -> String {
+#[must_use]
+pub fn shown(path: &Path) -> String {
     format!("`{}`", path.display().to_string().escape_debug())
+}
+
+/// A path as a word of a command that is shown to be pasted into a shell: it means this path, and no byte of it reaches
+/// a terminal that could heed it.
+pub(super) fn in_shell(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(byte);
+    // A tool would take what begins so for an option.
+    let prefix = if bytes.starts_with(b"-") { "./" } else { "" };
+    let text = path.to_string_lossy();
+    if !bytes.is_empty() && bytes.iter().all(is_plain) {
+        format!("{prefix}{text}")
+    } else if path.to_str().is_some() && text.escape_debug().eq(text.chars()) {
+        format!("'{prefix}{text}'")
+    } else {
+        // What bash, zsh and ksh read; the others have no way to write such bytes.
+        format!("$'{prefix}{}'", bytes.escape_ascii())
+    }
 }
 
 /// Reads a regular file, or a pipe that somebody writes to now. Everything else is refused rather than waited for.
@@ -148,6 +168,28 @@ mod tests {
             .map(|_| ())
             .unwrap_err();
         fault.why.replace(&shown(path), "it")
+    }
+
+    #[test]
+    fn a_path_in_a_command_means_itself_to_a_shell_and_nothing_to_a_terminal() {
+        for (path, word) in [
+            (&b"/a/b-c.pem"[..], "/a/b-c.pem"),
+            (b"-rf", "./-rf"),
+            (b"a b;$(x)`y`", "'a b;$(x)`y`'"),
+            (b"it's \"\x1b[31m\\\n", r#"$'it\'s \"\x1b[31m\\\n'"#),
+            (b"\xff", r"$'\xff'"),
+            ("\u{9b}31m".as_bytes(), r"$'\xc2\x9b31m'"),
+        ] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            assert_eq!(in_shell(path), word);
+            let echoed = std::process::Command::new("bash")
+                .args(["-c", &format!("printf %s {word}")])
+                .output();
+            if let Ok(echoed) = echoed {
+                let meant = echoed.stdout.strip_prefix(b"./").unwrap_or(&echoed.stdout);
+                assert_eq!(meant, path.as_os_str().as_bytes());
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustls_pemfile::Item;
 
-use super::open::shown;
+use super::open::{in_shell, shown};
 use super::{CertificateDer, Fault, PrivateKeyDer, base64, inspect};
 
 /// What a PEM file holds.
@@ -104,7 +104,7 @@ fn labels(bytes: &[u8], path: &Path) -> Result<(Vec<String>, Vec<Vec<u8>>), Faul
                 let why = format!("the private key in {} is encrypted in an old way", shown(path));
                 let again = format!(
                     "openssl pkcs8 -topk8 -v2 aes256 -in {} -out new.pem",
-                    path.display()
+                    in_shell(path)
                 );
                 return Err(Fault::new(why).help(format!("encrypt it anew: {again}")));
             }

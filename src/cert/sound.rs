@@ -12,7 +12,7 @@ use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::issue::Permit;
-use super::open::shown;
+use super::open::{in_shell, shown};
 use super::{Fault, inspect};
 use crate::error::reason;
 
@@ -35,17 +35,22 @@ pub(super) fn ours(path: &Path, kind: Kind, follow: bool) -> Result<(), Fault> {
     };
     let failed = |error: io::Error| Fault::new(format!("cannot read {}: {}", shown(path), reason(&error)));
     let found = found.map_err(failed)?;
-    let refused = |why: &str| Err(Fault::new(format!("{} {why}", shown(path))));
+    let refused = |why: &str, help: String| Err(Fault::new(format!("{} {why}", shown(path))).help(help));
+    let out_of_the_way = || format!("move it out of the way: mv {0} {0}.old", in_shell(path));
     match kind {
-        Kind::Directory if !found.is_dir() => return refused("is no directory"),
-        Kind::File if !found.is_file() => return refused("is no file"),
+        Kind::Directory if !found.is_dir() => return refused("is no directory", out_of_the_way()),
+        Kind::File if !found.is_file() => return refused("is no file", out_of_the_way()),
         Kind::Directory | Kind::File => {}
     }
     if found.uid() != 0 && found.uid() != rustix::process::geteuid().as_raw() {
-        return refused("belongs to somebody else");
+        let help = "is HOME or XDG_DATA_HOME that of another user?";
+        return refused("belongs to somebody else", help.into());
     }
     if found.mode() & OTHERS_WRITE != 0 {
-        return refused("can be changed by others");
+        return refused(
+            "can be changed by others",
+            format!("chmod go-w {}", in_shell(path)),
+        );
     }
     Ok(())
 }
@@ -141,10 +146,9 @@ mod tests {
         let file = home.path().join("f");
         fs::write(&file, "").unwrap();
         let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let why = |path: &Path, kind| {
-            let fault = ours(path, kind, false).unwrap_err();
-            fault.why.replace(&home.path().display().to_string(), "")
-        };
+        let said = |text: &str| text.replace(&home.path().display().to_string(), "");
+        let why = |path: &Path, kind| said(&ours(path, kind, false).unwrap_err().why);
+        let help = |path: &Path, kind| said(&ours(path, kind, false).unwrap_err().help.unwrap());
         for good in [0o600, 0o644] {
             mode(good);
             ours(&file, Kind::File, false).unwrap();
@@ -152,9 +156,12 @@ mod tests {
         for bad in [0o620, 0o602] {
             mode(bad);
             assert_eq!(why(&file, Kind::File), "`/f` can be changed by others");
+            assert_eq!(help(&file, Kind::File), "chmod go-w /f");
         }
         mode(0o600);
         assert_eq!(why(&file, Kind::Directory), "`/f` is no directory");
+        let move_it = "move it out of the way: mv /f /f.old";
+        assert_eq!(help(&file, Kind::Directory), move_it);
         let link = home.path().join("link");
         symlink(&file, &link).unwrap();
         assert_eq!(why(&link, Kind::File), "`/link` is no file");
@@ -162,6 +169,8 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&file, Some(12345), None).unwrap();
             assert_eq!(why(&file, Kind::File), "`/f` belongs to somebody else");
+            let whose = "is HOME or XDG_DATA_HOME that of another user?";
+            assert_eq!(help(&file, Kind::File), whose);
         }
     }
 }

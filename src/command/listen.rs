@@ -25,8 +25,10 @@ use netkit::transport::{Accept, Listener};
 const NOTES: &str = "\
 Notes:
   The first connection is wired to standard input and output, as connect does
-  it, and further clients are refused. With --keep-open the next connection
-  follows when one has ended; one that breaks off is a warning in the log.
+  it, and further clients are refused. A client whose handshake fails, TLS or
+  a PROXY header, was no connection: that is a line in the log, and listen waits
+  for the next. With --keep-open the next connection follows when one has ended;
+  one that breaks off is a warning in the log.
 
   SIGINT or SIGTERM: nothing more is accepted, an open connection may go on
   for the time that --grace gives, and the status is 0. A second signal ends

@@ -26,7 +26,8 @@ pub(crate) struct Manual {
 impl Manual {
     pub(super) fn run(self) -> Result<Status> {
         let failed = |error: std::io::Error| {
-            Error::io(Status::Failure, &error).on(format!("could not write to {}", self.directory.display()))
+            let directory = self.directory.display().to_string();
+            Error::io(Status::Failure, &error).on(format!("could not write to {}", directory.escape_debug()))
         };
         fs::create_dir_all(&self.directory).map_err(failed)?;
         for (name, page) in pages().map_err(failed)? {

@@ -21,9 +21,9 @@ use clap::{Parser, Subcommand};
 use crate::cli::help;
 use crate::cli::options::{LogFormat, LogOptions};
 use netkit::error::{Result, Status};
-use netkit::process::log::{Format, Log, Settings};
 #[cfg(feature = "tls")]
-use netkit::process::signals::Interrupts;
+use netkit::kernel;
+use netkit::process::log::{Format, Log, Settings};
 use netkit::server::ready;
 #[cfg(feature = "tls")]
 use netkit::terminal::passphrase;
@@ -63,7 +63,7 @@ enum Verb {
 pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
     #[cfg(feature = "tls")]
     {
-        netkit::cert::passphrase::ask_with(|prompt| passphrase::ask(prompt, Interrupts::new));
+        netkit::cert::passphrase::ask_with(|prompt| passphrase::ask(prompt, kernel::catch_ends));
         let status = work(cli, colour);
         passphrase::restore();
         status

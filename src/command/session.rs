@@ -14,7 +14,7 @@ use tracing::{Level, debug, enabled};
 use super::talk::{Console, Round, Terms};
 use crate::cli::options::{ReconnectOptions, TalkOptions};
 #[cfg(feature = "tls")]
-use netkit::cert::inspect;
+use netkit::cert::{Name, inspect};
 use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::{Connection, Facts, Stream};
 use netkit::error::{Error, Result, Status};
@@ -280,7 +280,7 @@ fn description(endpoint: &str, facts: &Facts, counts: &Counts) -> String {
                 .first()
                 .and_then(|der| inspect::describe(der))
             {
-                let names: Vec<_> = certificate.names.iter().map(ToString::to_string).collect();
+                let names: Vec<_> = certificate.names.iter().map(Name::whole).collect();
                 line("certificate", &certificate.subject);
                 line("  names", &names.join(", "));
                 line("  issuer", &certificate.issuer);

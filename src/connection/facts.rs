@@ -91,7 +91,7 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// The session goes on from an earlier one.
     pub resumed: bool,
-    /// As a client: the server has asked for a certificate of ours, in this handshake or an earlier one.
+    /// As a client: the server has asked for a certificate of ours, in this handshake; a session that goes on has none.
     pub asked_for_certificate: bool,
     /// The peer's certificates in DER, its own first; empty where it showed none.
     pub peer_certificates: Vec<Vec<u8>>,

@@ -3,14 +3,10 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc;
 use std::task::Poll;
 
 use rustix::process::Signal as Number;
-use tokio::runtime;
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::oneshot;
 
 /// A signal that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,57 +61,6 @@ pub async fn interrupted() {
         }
         // The signal then ends the process as it does by default.
         Err(_) => std::future::pending().await,
-    }
-}
-
-/// SIGINT for code that waits without a runtime: a descriptor that becomes readable, or rather ends, when it comes.
-/// From then on the signal does not end the process by itself.
-#[derive(Debug)]
-pub struct Interrupts {
-    ends: io::PipeReader,
-    /// Dropped with the rest: the thread that listens goes home.
-    _over: oneshot::Sender<Infallible>,
-}
-
-impl Interrupts {
-    /// Listens, on a thread with a runtime of its own.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn new() -> io::Result<Self> {
-        let (ends, held) = io::pipe()?;
-        let (over, is_over) = oneshot::channel();
-        let (listening, is_listening) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("interrupts".into())
-            .spawn(move || {
-                let started = runtime::Builder::new_current_thread().enable_io().build();
-                let started = started.and_then(|runtime| {
-                    let signal = runtime.block_on(async { unix::signal(SignalKind::interrupt()) })?;
-                    Ok((runtime, signal))
-                });
-                let (runtime, mut signal) = match started {
-                    Ok(started) => started,
-                    Err(error) => return drop(listening.send(Err(error))),
-                };
-                drop(listening.send(Ok(())));
-                runtime.block_on(async {
-                    tokio::select! {
-                        _ = signal.recv() => drop(held),
-                        _ = is_over => {}
-                    }
-                });
-            })?;
-        is_listening
-            .recv()
-            .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
-        Ok(Interrupts { ends, _over: over })
-    }
-}
-
-impl AsFd for Interrupts {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ends.as_fd()
     }
 }
 

@@ -40,10 +40,11 @@ impl Drop for Restored {
     }
 }
 
-/// Asks on the terminal of the process and waits for a line, as long as it takes whoever sits there. What `interrupts`
-/// gives becomes readable when SIGINT comes, which then does not end the process before the terminal is put back. In
-/// the background, where a question would only stop the job, and without a terminal there is nobody to ask.
-pub fn ask<I: AsFd>(prompt: &str, interrupts: impl FnOnce() -> std::io::Result<I>) -> Answer {
+/// Asks on the terminal of the process and waits for a line, as long as it takes whoever sits there. What `catch` gives
+/// becomes readable when a signal comes that would end the process, and is dropped when the terminal was put back, so
+/// that the signal can end it then. In the background, where a question would only stop the job, and without a terminal
+/// there is nobody to ask.
+pub fn ask<I: AsFd>(prompt: &str, catch: impl FnOnce() -> std::io::Result<I>) -> Answer {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(terminal) = rustix::fs::open("/dev/tty", flags, Mode::empty()) else {
         return Answer::Nobody;
@@ -52,7 +53,7 @@ pub fn ask<I: AsFd>(prompt: &str, interrupts: impl FnOnce() -> std::io::Result<I
     let (Ok(before), Ok(held), true) = (tcgetattr(&terminal), terminal.try_clone(), foreground) else {
         return Answer::Nobody;
     };
-    let Ok(interrupts) = interrupts() else {
+    let Ok(caught) = catch() else {
         return Answer::Nobody;
     };
     let mut unseen = before.clone();
@@ -64,6 +65,7 @@ pub fn ask<I: AsFd>(prompt: &str, interrupts: impl FnOnce() -> std::io::Result<I
     unseen.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
     unseen.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
     *ASKED.lock().unwrap_or_else(PoisonError::into_inner) = Some((held, before));
+    // Dropped before `caught`.
     let _restored = Restored;
     // What was typed before the question was no answer to it.
     if tcsetattr(&terminal, OptionalActions::Flush, &unseen).is_err() {
@@ -73,19 +75,19 @@ pub fn ask<I: AsFd>(prompt: &str, interrupts: impl FnOnce() -> std::io::Result<I
     if screen.write_all(prompt.as_bytes()).is_err() {
         return Answer::Nobody;
     }
-    let answer = answer(&screen, &interrupts);
+    let answer = answer(&screen, &caught);
     if !matches!(answer, Answer::Given(_)) {
         let _ = screen.write_all(b"\n");
     }
     answer
 }
 
-fn answer(terminal: &std::fs::File, interrupts: &impl AsFd) -> Answer {
+fn answer(terminal: &std::fs::File, caught: &impl AsFd) -> Answer {
     let mut line = vec![0; LINE_MAX];
     loop {
         let mut waited = [
             PollFd::new(terminal, PollFlags::IN),
-            PollFd::new(interrupts, PollFlags::IN),
+            PollFd::new(caught, PollFlags::IN),
         ];
         match poll(&mut waited, None) {
             Ok(_) if !waited[1].revents().is_empty() => return Answer::Interrupted,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::pages;
+use super::pages::{self, Entry};
 use super::remedy::{Remedy, remedies};
 use netkit::cert::CertificateDer;
 use netkit::cert::chain::Finding;
-use netkit::cert::inspect::{self, Description};
+use netkit::cert::inspect;
 use netkit::connection::facts::Tls;
 use netkit::error::{Error, Result, Status};
 use netkit::layer::tls::doctor::Verifies;
@@ -115,7 +115,7 @@ impl Report {
         self.tls.as_ref().is_some_and(|tls| tls.asked_for_certificate)
     }
 
-    pub(super) fn text(&self, chain: &[Description]) -> String {
+    pub(super) fn text(&self, chain: &[Entry]) -> String {
         let mut text = String::new();
         let mut rows = Vec::new();
         match &self.tls {
@@ -176,7 +176,7 @@ impl Report {
         }
     }
 
-    pub(super) fn json(&self, chain: &[Description]) -> Value {
+    pub(super) fn json(&self, chain: &[Entry]) -> Value {
         let finding = |finding: &Finding, refused: bool| {
             json!({
                 "kind": finding.kind.name(),

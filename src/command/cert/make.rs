@@ -196,7 +196,7 @@ impl Out {
         let written =
             output::write(&self.out, files, self.force).map_err(|fault| fault.at(Status::Failure))?;
         for path in written {
-            info!("wrote {}", path.display());
+            info!("wrote {}", files::shown(&path));
         }
         Ok(Status::Done)
     }
@@ -259,7 +259,7 @@ impl Issue {
         let authority = files::identity(&key, &passphrases, &certificate, None)
             .and_then(Authority::from_identity)
             .and_then(|authority| {
-                passphrases.say_if_unused(key.display())?;
+                passphrases.say_if_unused(files::shown(&key))?;
                 Ok(authority)
             })
             .map_err(|fault| usage(fault).on("could not use the authority"))?;

@@ -1,14 +1,14 @@
 //! How certificates, requests and keys look in a report: as text, and as JSON.
 //! Absent: where they come from.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use netkit::cert::Name;
 use netkit::cert::held::{Held, Key, Request};
-use netkit::cert::inspect::Description;
+use netkit::cert::inspect::{Description, describe};
+use netkit::cert::{CertificateDer, Name, Pin};
 
 /// A heading, and lines of names and values beneath it.
 pub(super) fn lines(text: &mut String, heading: &str, lines: &[(&str, String)]) {
@@ -22,10 +22,41 @@ pub(super) fn lines(text: &mut String, heading: &str, lines: &[(&str, String)]) 
     }
 }
 
-pub(super) fn certificates(text: &mut String, chain: &[Description]) {
-    for (at, certificate) in chain.iter().enumerate() {
+/// What stands at one place of a chain.
+pub(super) enum Entry {
+    Certificate(Box<Description>),
+    /// So many bytes that are no certificate: they keep their number, by which findings call them.
+    Damaged(usize),
+}
+
+impl Entry {
+    pub(super) fn all(chain: &[CertificateDer<'_>]) -> Vec<Entry> {
+        let entry = |der: &CertificateDer<'_>| match describe(der) {
+            Some(description) => Entry::Certificate(Box::new(description)),
+            None => Entry::Damaged(der.len()),
+        };
+        chain.iter().map(entry).collect()
+    }
+
+    fn has(&self, key: &Pin) -> bool {
+        matches!(self, Entry::Certificate(certificate) if certificate.pin == *key)
+    }
+}
+
+fn damaged(bytes: usize) -> String {
+    match bytes {
+        1 => "1 byte, no certificate".into(),
+        bytes => format!("{bytes} bytes, no certificate"),
+    }
+}
+
+pub(super) fn certificates(text: &mut String, chain: &[Entry]) {
+    for (at, entry) in chain.iter().enumerate() {
         let heading = format!("certificate    {} of {}", at + 1, chain.len());
-        lines(text, &heading, &of_certificate(certificate));
+        match entry {
+            Entry::Certificate(certificate) => lines(text, &heading, &of_certificate(certificate)),
+            Entry::Damaged(bytes) => lines(text, &heading, &[("damaged", damaged(*bytes))]),
+        }
     }
 }
 
@@ -57,7 +88,7 @@ fn of_certificate(certificate: &Description) -> Vec<(&'static str, String)> {
 }
 
 /// What a file holds besides certificates, and what of it belongs together.
-pub(super) fn others(text: &mut String, held: &Held, chain: &[Description]) {
+pub(super) fn others(text: &mut String, held: &Held, chain: &[Entry]) {
     for request in &held.requests {
         let rows = [
             ("subject", request.subject.clone()),
@@ -88,14 +119,14 @@ fn proven(request: &Request) -> &'static str {
 }
 
 /// What a key belongs to; `None` where there is nothing beside it.
-fn belongs(key: &Key, held: &Held, chain: &[Description]) -> Option<String> {
+fn belongs(key: &Key, held: &Held, chain: &[Entry]) -> Option<String> {
     if chain.is_empty() && held.requests.is_empty() {
         return None;
     }
     let mut to: Vec<String> = chain
         .iter()
         .enumerate()
-        .filter(|(_, certificate)| certificate.pin == key.pin)
+        .filter(|(_, entry)| entry.has(&key.pin))
         .map(|(at, _)| format!("certificate {}", at + 1))
         .collect();
     if held.requests.iter().any(|request| request.pin == key.pin) {
@@ -107,7 +138,11 @@ fn belongs(key: &Key, held: &Held, chain: &[Description]) -> Option<String> {
     })
 }
 
-pub(super) fn certificate_json(certificate: &Description) -> Value {
+pub(super) fn certificate_json(entry: &Entry) -> Value {
+    let certificate = match entry {
+        Entry::Certificate(certificate) => certificate,
+        Entry::Damaged(bytes) => return json!({ "damaged": damaged(*bytes) }),
+    };
     json!({
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -124,7 +159,7 @@ pub(super) fn certificate_json(certificate: &Description) -> Value {
     })
 }
 
-pub(super) fn held_json(held: &Held, chain: &[Description]) -> Value {
+pub(super) fn held_json(held: &Held, chain: &[Entry]) -> Value {
     let request = |request: &Request| {
         json!({
             "subject": request.subject,
@@ -136,7 +171,7 @@ pub(super) fn held_json(held: &Held, chain: &[Description]) -> Value {
         })
     };
     let key = |key: &Key| {
-        let to = chain.iter().position(|certificate| certificate.pin == key.pin);
+        let to = chain.iter().position(|entry| entry.has(&key.pin));
         json!({
             "key": key.kind,
             "pin": key.pin.to_string(),
@@ -152,8 +187,8 @@ pub(super) fn held_json(held: &Held, chain: &[Description]) -> Value {
     })
 }
 
-fn texts<T: Display>(all: &[T]) -> Vec<String> {
-    all.iter().map(ToString::to_string).collect()
+fn texts(names: &[Name]) -> Vec<String> {
+    names.iter().map(Name::whole).collect()
 }
 
 fn listed(names: &[Name]) -> String {
@@ -186,4 +221,26 @@ fn left(certificate: &Description) -> String {
 fn moment(moment: OffsetDateTime) -> String {
     let (date, (hour, minute, second)) = (moment.date(), moment.to_hms());
     format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netkit::cert::issue::{Leaf, Validity, self_signed};
+
+    #[test]
+    fn a_damaged_certificate_keeps_its_number() {
+        let leaf = Leaf::server(Name::of_this_machine(), Validity::days(1));
+        let good = self_signed(&leaf).unwrap().chain[0].clone();
+        let chain = [good.clone(), vec![0; 300].into(), good];
+        let entries = Entry::all(&chain);
+        let mut text = String::new();
+        certificates(&mut text, &entries);
+        let damaged =
+            "certificate    2 of 3\n  damaged      300 bytes, no certificate\n\ncertificate    3 of 3\n";
+        assert!(text.contains(damaged), "{text}");
+        let shown: Vec<_> = entries.iter().map(certificate_json).collect();
+        assert_eq!(shown[1], json!({ "damaged": "300 bytes, no certificate" }));
+        assert_eq!(shown[0], shown[2]);
+    }
 }

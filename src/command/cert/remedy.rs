@@ -27,7 +27,9 @@ pub(super) fn remedies(endpoint: &str, chain: &[CertificateDer<'_>], faults: &[F
         return Vec::new();
     }
     let only = |taken: &dyn Fn(&Finding) -> bool| faults.iter().all(taken);
-    let other_name = is(Kind::WrongName).then(|| meant(leaf)).flatten();
+    let other_name = is(Kind::WrongName)
+        .then(|| inspect::names(leaf).iter().find_map(Name::host))
+        .flatten();
     let name_can_be_mended = !is(Kind::WrongName) || other_name.is_some();
     let named = |fields: &[(&str, &str)]| {
         let name = other_name.as_deref().map(|name| ("serverName", name));
@@ -84,15 +86,6 @@ pub(super) fn remedies(endpoint: &str, chain: &[CertificateDer<'_>], faults: &[F
     let cost = "believes anybody: whoever is in between can read and change everything; for tests alone";
     add(with(endpoint, &[("insecure", "yes")]), cost.to_owned());
     remedies
-}
-
-/// The name that a certificate is for, as somebody who verifies names it.
-fn meant(leaf: &CertificateDer<'_>) -> Option<String> {
-    inspect::names(leaf).into_iter().find_map(|name| match name {
-        Name::Dns(name) => Some(name.replacen("*.", "www.", 1)),
-        Name::Ip(address) => Some(address.to_string()),
-        Name::Mail(_) | Name::Uri(_) => None,
-    })
 }
 
 /// The fields that say whom to believe; one of them takes the place of another.

@@ -8,12 +8,11 @@ use std::path::Path;
 use clap::Args;
 
 use super::doctor::{self, Report};
-use super::pages;
+use super::pages::{self, Entry};
 use crate::cli::complete;
 use crate::command::report::print;
+use netkit::cert::files;
 use netkit::cert::held::held;
-use netkit::cert::inspect::{Description, describe};
-use netkit::cert::{CertificateDer, files};
 use netkit::error::{Error, Result, Status};
 use netkit::process::runtime;
 use netkit::transport::reading::ClientEndpoint;
@@ -60,7 +59,7 @@ impl Show {
         let report = runtime.block_on(doctor::see(&endpoint));
         runtime.shutdown_background();
         let report = report?;
-        let chain = described(&report.chain);
+        let chain = Entry::all(&report.chain);
         if self.pem {
             print(files::certificates_pem(&report.chain).as_bytes())?;
         } else if self.json {
@@ -77,9 +76,9 @@ impl Show {
     }
 
     fn file(&self, path: &Path) -> Result<Status> {
-        let could_not = |error: Error| error.on(format!("could not show {}", path.display()));
+        let could_not = |error: Error| error.on(format!("could not show {}", files::shown(path)));
         let held = held(path).map_err(|fault| could_not(fault.at(Status::Usage)))?;
-        let chain = described(&held.certificates);
+        let chain = Entry::all(&held.certificates);
         if self.pem {
             if held.certificates.is_empty() {
                 let why = "there is no certificate in it";
@@ -95,8 +94,4 @@ impl Show {
         pages::others(&mut text, &held, &chain);
         print(text.as_bytes())
     }
-}
-
-fn described(chain: &[CertificateDer<'_>]) -> Vec<Description> {
-    chain.iter().filter_map(|der| describe(der)).collect()
 }

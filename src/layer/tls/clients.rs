@@ -1,6 +1,7 @@
 //! Whether a client is one that is let in: by the roots that were named, or because its very certificate was.
 //! Absent: servers, and words for what is wrong.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -8,7 +9,9 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 
 use super::config::provider;
 use super::trust::{Given, Refused, dates, leave_refused};
@@ -26,18 +29,7 @@ pub(super) struct ClientVerifier {
 
 impl ClientVerifier {
     pub(super) fn new(given: Given, required: bool) -> Result<Arc<Self>, VerifierBuilderError> {
-        let by_roots = if given.store.is_empty() {
-            None
-        } else {
-            let roots = Arc::new(given.store.clone());
-            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
-            let builder = if required {
-                builder
-            } else {
-                builder.allow_unauthenticated()
-            };
-            Some(builder.build()?)
-        };
+        let by_roots = by_roots(&given.valid(UnixTime::now()), required)?;
         let algorithms = provider().signature_verification_algorithms;
         Ok(Arc::new(ClientVerifier {
             by_roots,
@@ -48,6 +40,23 @@ impl ClientVerifier {
     }
 }
 
+/// `None` where there are no roots.
+fn by_roots(
+    roots: &RootCertStore,
+    required: bool,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, VerifierBuilderError> {
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let roots = Arc::new(roots.clone());
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+    let builder = match required {
+        true => builder,
+        false => builder.allow_unauthenticated(),
+    };
+    builder.build().map(Some)
+}
+
 impl ClientCertVerifier for ClientVerifier {
     fn verify_client_cert(
         &self,
@@ -55,7 +64,12 @@ impl ClientCertVerifier for ClientVerifier {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let judged = match &self.by_roots {
+        // A root may have come to its end while this server ran.
+        let fewer = match self.given.valid(now) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(valid) => Some(by_roots(&valid, self.required).unwrap_or_default()),
+        };
+        let judged = match fewer.as_ref().unwrap_or(&self.by_roots) {
             _ if self.given.names(leaf) => dates(leaf, now).map(|()| ClientCertVerified::assertion()),
             Some(by_roots) => by_roots.verify_client_cert(leaf, between, now),
             None => Err(CertificateError::UnknownIssuer.into()),

@@ -2,7 +2,6 @@
 //! Absent: endpoint text, sockets, and signals; files are read here and nowhere earlier.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -141,16 +140,10 @@ pub struct ClientConfig {
     pub(super) name: ServerName<'static>,
     pub(super) has_identity: bool,
     pub(super) pinned: bool,
-    /// A server has asked for a certificate of ours.
-    asked: Arc<AtomicBool>,
     seen: Seen,
 }
 
 impl ClientConfig {
-    pub(super) fn was_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
-    }
-
     /// What a server showed in a handshake that was for looking at it; once.
     #[must_use]
     pub fn seen(&self) -> Vec<CertificateDer<'static>> {
@@ -200,8 +193,7 @@ impl ClientSettings {
             .dangerous()
             .with_custom_certificate_verifier(Verifier::new(believe));
         let has_identity = key.is_some();
-        let asked = Arc::default();
-        let resolver = Asked::new(key, Arc::clone(&asked));
+        let resolver = Asked::new(key);
         let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = self.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         if key_log().is_some() {
@@ -212,7 +204,6 @@ impl ClientSettings {
             name: self.server_name.clone(),
             has_identity,
             pinned: matches!(self.trust, Trust::Pins(_)),
-            asked,
             seen,
         })
     }

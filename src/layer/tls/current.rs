@@ -23,6 +23,8 @@ pub struct Current {
     settings: ServerSettings,
     config: RwLock<Arc<ServerConfig>>,
     watched: Watched,
+    /// Held by whoever reads files: what was read later is in use later.
+    reading: Mutex<()>,
 }
 
 impl Current {
@@ -40,6 +42,7 @@ impl Current {
             settings: anchored,
             config: RwLock::new(Arc::new(config)),
             watched,
+            reading: Mutex::default(),
         })
     }
 
@@ -54,6 +57,7 @@ impl Current {
     /// # Errors
     /// A file is missing or no good; what was in use stays in use.
     pub fn reload(&self) -> Result<bool, Fault> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let files = self.settings.files();
         self.watched.look(&files);
         let renewed = self.renew()?;
@@ -87,6 +91,10 @@ impl Current {
     /// end; `None` where nothing is new. It may block.
     #[must_use]
     pub fn refresh(&self) -> Option<Result<(), Fault>> {
+        // Whoever is at it will be done before long.
+        let Ok(_reading) = self.reading.try_lock() else {
+            return None;
+        };
         let changed = self.watched.glance(&self.settings.files());
         let due = self.settings.own().is_some_and(Own::is_due);
         if !changed && !due {

@@ -1,7 +1,7 @@
 //! Looking at a server without believing it: what it shows, and all that speaks against it.
 //! Absent: words for a handshake that fails, and where the stream comes from.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -98,29 +98,34 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// A client's certificate, if it has one; it remembers that somebody asked.
-#[derive(Debug)]
-pub(super) struct Asked {
-    key: Option<Arc<CertifiedKey>>,
-    was: Arc<AtomicBool>,
+thread_local! {
+    /// Set when a server asks, taken in the same poll of the same handshake: a resolver belongs to many connections,
+    /// which could not resume each other's sessions if each had its own.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether a server has asked for a certificate of ours since this was last called, on this thread.
+pub(super) fn take_asked() -> bool {
+    ASKED.take()
+}
+
+/// A client's certificate, if it has one; it says when somebody asks.
+#[derive(Debug)]
+pub(super) struct Asked(Option<Arc<CertifiedKey>>);
+
 impl Asked {
-    pub(super) fn new(key: Option<CertifiedKey>, was: Arc<AtomicBool>) -> Self {
-        Asked {
-            key: key.map(Arc::new),
-            was,
-        }
+    pub(super) fn new(key: Option<CertifiedKey>) -> Self {
+        Asked(key.map(Arc::new))
     }
 }
 
 impl ResolvesClientCert for Asked {
     fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.was.store(true, Ordering::Relaxed);
-        self.key.clone()
+        ASKED.set(true);
+        self.0.clone()
     }
 
     fn has_certs(&self) -> bool {
-        self.key.is_some()
+        self.0.is_some()
     }
 }

@@ -41,13 +41,17 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
         .connect(config.name.clone(), Wire::new(io))
         .into_fallible();
     // What a certificate was refused for is known to the verifier alone, which runs within the poll that fails.
+    let mut asked = false;
     let done = poll_fn(|cx| {
         let polled = Pin::new(&mut handshake).poll(cx);
+        asked |= doctor::take_asked();
         let refused = trust::take_refused();
-        polled.map(|done| done.map_err(|(error, wire)| words::client(&error, wire.first(), config, refused)))
+        polled.map(|done| {
+            done.map_err(|(error, wire)| words::client(&error, wire.first(), config, asked, refused))
+        })
     })
     .await?;
-    Ok(established(done.into(), facts, config.was_asked()))
+    Ok(established(done.into(), facts, asked))
 }
 
 /// Speaks TLS as a server on `stream`.

@@ -1,7 +1,9 @@
 //! Whether a server is who it should be: by its chain and its name, or by its key alone.
 //! Absent: clients, and words for what is wrong.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -37,8 +39,10 @@ pub(super) enum Believe {
 /// Roots that the user named.
 #[derive(Debug)]
 pub(super) struct Given {
-    pub(super) store: RootCertStore,
+    store: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
+    /// When all of its authorities are in their time, in seconds since 1970.
+    all_valid: RangeInclusive<i64>,
 }
 
 impl Given {
@@ -52,11 +56,36 @@ impl Given {
             .filter(|known| inspect::is_authority(known))
             .cloned()
             .collect();
-        let store = store(&authorities);
+        let from = authorities
+            .iter()
+            .filter_map(|known| inspect::not_before(known))
+            .max();
+        let to = authorities
+            .iter()
+            .filter_map(|known| inspect::not_after(known))
+            .min();
         let believable = certificates
             .iter()
             .any(|known| ParsedCertificate::try_from(known).is_ok());
-        believable.then_some(Given { store, certificates })
+        believable.then_some(Given {
+            store: store(&authorities),
+            certificates,
+            all_valid: from.unwrap_or(i64::MIN)..=to.unwrap_or(i64::MAX),
+        })
+    }
+
+    /// The roots that are in their time. That of a root is not looked at when a chain is verified, as if who named it
+    /// had meant for ever.
+    pub(super) fn valid(&self, now: UnixTime) -> Cow<'_, RootCertStore> {
+        if self.all_valid.contains(&(now.as_secs() as i64)) {
+            return Cow::Borrowed(&self.store);
+        }
+        let authorities = self
+            .certificates
+            .iter()
+            .filter(|known| inspect::is_authority(known));
+        let valid = authorities.filter(|known| dates(known, now).is_ok());
+        Cow::Owned(store(&valid.cloned().collect::<Vec<_>>()))
     }
 
     /// Whether it is among those that were named; then it need not be fit to vouch for itself.
@@ -133,15 +162,18 @@ impl Verifier {
                 dates(leaf, now)?;
                 verify_server_name(&ParsedCertificate::try_from(leaf)?, name)
             }
-            Believe::Roots(given) => by(&given.store),
+            Believe::Roots(given) => by(&given.valid(now)),
             Believe::Platform(local) => {
                 if is_of_this_machine(name)
                     && let Some(authority) = local.as_ref().and_then(believed)
                 {
                     match by(&store(&[authority])) {
-                        // Somebody else vouches: perhaps one that the platform knows.
-                        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
-                        judged => return judged,
+                        Ok(()) => return Ok(()),
+                        // Somebody else vouches, or a namesake: perhaps one that the platform knows.
+                        Err(Error::InvalidCertificate(
+                            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                        )) => {}
+                        Err(error) => return by(&platform().roots).map_err(|_| error),
                     }
                 }
                 by(&platform().roots)
@@ -375,6 +407,44 @@ mod tests {
             panic!("no roots")
         };
         assert!(given.store.is_empty(), "a leaf became a root");
+    }
+
+    #[test]
+    fn a_root_is_believed_in_its_time_alone() {
+        use crate::cert::issue::Authority;
+        let now = time::OffsetDateTime::now_utc();
+        let validity = |from: i64, to: i64| Validity {
+            not_before: now + time::Duration::days(from),
+            not_after: now + time::Duration::days(to),
+        };
+        let make = |name: &str, validity| {
+            Authority::new(name, &[], crate::cert::KeyType::EcdsaP256, validity).unwrap()
+        };
+        let (old, good) = (make("old", validity(-9, -1)), make("good", validity(-9, 9)));
+        let roots = [&old, &good].map(|authority| authority.identity().chain[0].clone());
+        let verifier = Verifier::new(Believe::Roots(Given::new(roots.into()).unwrap()));
+        let leaf = Leaf::server(["a.example".parse().unwrap()], Validity::days(1));
+        for (authority, believed) in [(&old, false), (&good, true)] {
+            let theirs = authority.issue(&leaf).unwrap();
+            assert_eq!(judge(&verifier, &theirs.chain[0], "a.example").is_ok(), believed);
+        }
+    }
+
+    #[test]
+    fn a_namesake_of_the_local_authority_does_not_stand_in_the_way_of_the_platform() {
+        let home = tempfile::tempdir().unwrap();
+        let ours = Store::at(&home.path().join("ours"));
+        ours.authority().unwrap();
+        let namesake = Store::at(&home.path().join("theirs")).authority().unwrap();
+        let theirs = namesake
+            .issue(&Leaf::server(Name::of_this_machine(), Validity::days(1)))
+            .unwrap();
+        let verifier = Verifier::new(Believe::Platform(Some(ours)));
+        // The platform does not know it either; what is said is the platform's answer.
+        assert_eq!(
+            judge(&verifier, &theirs.chain[0], "localhost").unwrap_err(),
+            CertificateError::UnknownIssuer.into()
+        );
     }
 
     #[test]

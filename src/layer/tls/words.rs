@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::config::ClientConfig;
 use super::trust::Refused;
 use crate::cert::chain::Kind;
+use crate::cert::{Name, cut};
 use crate::error::{Error, Status, reason};
 
 fn tls(why: impl Into<String>) -> Error {
@@ -26,6 +27,7 @@ pub(super) fn client(
     error: &io::Error,
     first: &[u8],
     config: &ClientConfig,
+    asked: bool,
     refused: Option<Box<Refused>>,
 ) -> Error {
     if !first.is_empty() && !is_tls(first) {
@@ -63,7 +65,7 @@ pub(super) fn client(
                 | Alert::NoCertificate
                 | Alert::UnknownCA
                 | Alert::CertificateUnknown
-                    if config.was_asked() && !config.has_identity =>
+                    if asked && !config.has_identity =>
                 {
                     refusal("the server", Alert::CertificateRequired)
                 }
@@ -218,7 +220,11 @@ fn certificate(error: &CertificateError, config: &ClientConfig, refused: Option<
             "the server did not prove that it has the key of the certificate of `{name}`"
         )),
         CertificateError::BadEncoding => tls("the certificate of the server is damaged"),
-        error => tls(format!("the certificate of `{name}` is refused: {error}")).help(by_key),
+        error => tls(format!(
+            "the certificate of `{name}` is refused: {}",
+            quoted(error)
+        ))
+        .help(by_key),
     }
 }
 
@@ -262,8 +268,8 @@ fn fault_in_chain(name: &str, refused: &Refused, by_key: &str) -> Option<Error> 
         // Such a key proves nothing, so that a pin does not help.
         Kind::WeakKey if fault.place == 0 => tls(why).help("the server needs another key and certificate"),
         Kind::NotYetValid => tls(why).help("is the clock of this machine right?"),
-        Kind::WrongName => tls(why).help(match refused.names.first() {
-            Some(first) => format!("serverName={first} verifies that name instead"),
+        Kind::WrongName => tls(why).help(match refused.names.iter().find_map(Name::host) {
+            Some(host) => format!("serverName={host} verifies that name instead"),
             None => by_key.to_owned(),
         }),
         _ => tls(why).help(by_key),
@@ -289,8 +295,13 @@ fn client_certificate(error: &CertificateError) -> String {
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "it is one for an authority, and not itself in clientCA=".into()
         }
-        error => error.to_string(),
+        error => quoted(error),
     }
+}
+
+/// Words of rustls: they may quote all the names of a certificate.
+fn quoted(error: &CertificateError) -> String {
+    cut(error.to_string().chars())
 }
 
 /// What is wrong with the dates of a certificate of ours.
