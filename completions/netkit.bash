@@ -128,7 +128,7 @@ _netkit() {
 
     case "${cmd}" in
         netkit)
-            opts="-v -q -h -V --verbose --quiet --log-format --log-file --help --version serve connect listen cert finger explain completions manual help"
+            opts="-v -q -h -V --verbose --quiet --log-format --log-file --syslog --help --version serve connect listen cert finger explain completions manual help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,6 +153,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -161,7 +165,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert)
-            opts="-v -q -h --verbose --quiet --log-format --log-file --help self-signed ca issue show trust help"
+            opts="-v -q -h --verbose --quiet --log-format --log-file --syslog --help self-signed ca issue show trust help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +190,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -194,7 +202,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert__subcmd__ca)
-            opts="-v -q -h --name --permit --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --name --permit --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,6 +271,10 @@ _netkit() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -371,7 +383,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert__subcmd__issue)
-            opts="-v -q -h --ca --ca-passphrase-file --csr --client --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --ca --ca-passphrase-file --csr --client --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -471,6 +483,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -479,7 +495,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert__subcmd__self__subcmd__signed)
-            opts="-v -q -h --client --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --client --key-type --days --not-before --not-after --out --combined --passphrase-file --force --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -542,6 +558,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -550,7 +570,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert__subcmd__show)
-            opts="-v -q -h --json --pem --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --json --pem --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -573,6 +593,10 @@ _netkit() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -583,7 +607,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__cert__subcmd__trust)
-            opts="-v -q -h --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -608,6 +632,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -616,7 +644,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__completions)
-            opts="-v -q -h --verbose --quiet --log-format --log-file --help bash elvish fish powershell zsh"
+            opts="-v -q -h --verbose --quiet --log-format --log-file --syslog --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -641,6 +669,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -649,7 +681,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__connect)
-            opts="-v -q -h --no-history --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --reconnect --fail-after --backoff --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --no-history --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --reconnect --fail-after --backoff --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -698,6 +730,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -706,7 +742,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__explain)
-            opts="-v -q -h --json --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --json --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -731,6 +767,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -739,7 +779,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__finger)
-            opts="-l -p -t -e -v -q -h --long --port --timeout --endpoint --verbose --quiet --log-format --log-file --help"
+            opts="-l -p -t -e -v -q -h --long --port --timeout --endpoint --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -786,6 +826,10 @@ _netkit() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1006,7 +1050,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__listen)
-            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --allow --deny --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --help"
+            opts="-k -v -q -h --keep-open --send --no-stdin --crlf --line --half-close-timeout --tolerate-truncation --idle-timeout --timeout --hexdump --progress --no-progress --handshake-timeout --allow --deny --ready-file --ready-fd --grace --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1082,6 +1126,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1090,7 +1138,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__manual)
-            opts="-v -q -h --verbose --quiet --log-format --log-file --help"
+            opts="-v -q -h --verbose --quiet --log-format --log-file --syslog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1115,6 +1163,10 @@ _netkit() {
                     fi
                     return 0
                     ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1123,7 +1175,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__serve)
-            opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --metrics --ready-file --ready-fd --grace --quote --max-line --file --commands --users --system --command --url --no-list --no-answer --forward --forward-port --query-timeout --answer-timeout --user-entry --verbose --quiet --log-format --log-file --help echo discard chargen daytime time qotd lines drop hold finger"
+            opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --metrics --ready-file --ready-fd --grace --daemonize --pidfile --user --group --chroot --rundir --no-sandbox --umask --quote --max-line --file --commands --users --system --command --url --no-list --no-answer --forward --forward-port --query-timeout --answer-timeout --user-entry --verbose --quiet --log-format --log-file --syslog --help echo discard chargen daytime time qotd lines drop hold finger"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1181,6 +1233,47 @@ _netkit() {
                     return 0
                     ;;
                 --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pidfile)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chroot)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --rundir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --umask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1305,6 +1398,10 @@ _netkit() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

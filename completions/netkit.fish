@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_netkit_global_optspecs
-    string join \n v/verbose q/quiet log-format= log-file= h/help V/version
+    string join \n v/verbose q/quiet log-format= log-file= syslog= h/help V/version
 end
 
 function __fish_netkit_needs_command
@@ -27,6 +27,7 @@ end
 complete -c netkit -n "__fish_netkit_needs_command" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_needs_command" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_needs_command" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_needs_command" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_needs_command" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -51,6 +52,12 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l metrics -d 'Serv
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l pidfile -d 'Write the number of the process to PATH and keep it locked; removed at the end' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l user -d 'Once all is bound, become USER, a name or a number, without supplementary groups and for good' -r -f -a "(__fish_complete_users)"
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l group -d 'Become GROUP instead of the user\'s primary group' -r
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l chroot -d 'Once all is bound, make DIR the root directory' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l rundir -d 'Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l umask -d 'The permissions that the files we make do not get, in octal' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l quote -d 'qotd: the quote to say, below 512 bytes; default: one of ours a day' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l max-line -d 'lines: the longest line that is taken, in bytes, its end not counted; default 16384' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l file -d 'lines: what `write: TEXT` appends to; default file.txt' -r -F
@@ -69,8 +76,11 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l user-entry -d 'f
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l once -d 'Serve one connection, or answer one datagram, then exit'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l daemonize -d 'Serve in the background; return once all endpoints are bound, or with the status of the failure'
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l no-sandbox -d 'Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do'
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -83,6 +93,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l backoff -d 'Th
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-history -d 'On a terminal: remember no line that is typed, and recall none'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
@@ -108,6 +119,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l grace -d 'After
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s k -l keep-open -d 'Go on with the next connection when one has ended'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-stdin -d 'Read nothing from standard input, as if it were empty'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l crlf -d 'Send CRLF for each LF read; a CRLF that is there already stays as it is'
@@ -122,6 +134,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -s h -l help -d 'P
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -145,6 +158,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l client -d 'For a client rather than a server'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from self-signed" -l force -d 'Overwrite files that are there already'
@@ -167,6 +181,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -l force -d 'Overwrite files that are there already'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from ca" -s v -l verbose -d 'Log connections; twice: log data too'
@@ -189,6 +204,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'For a client rather than a server'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l combined -d 'Write one file instead, combined.pem, with the key and the certificate'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Overwrite files that are there already'
@@ -198,6 +214,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l json -d 'Print the same as JSON'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -l pem -d 'Print the certificates themselves, as PEM'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log connections; twice: log data too'
@@ -206,6 +223,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subc
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and __fish_seen_subcommand_from trust" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -221,6 +239,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand finger" -s e -l endpoint -
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand finger" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s l -l long -d 'Ask for more than usual (RFC 1288: /W)'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s q -l quiet -d 'Log errors only'
@@ -228,6 +247,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand finger" -s h -l help -d 'P
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand explain" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -l json -d 'Print the same as JSON'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -s q -l quiet -d 'Log errors only'
@@ -235,12 +255,14 @@ complete -c netkit -n "__fish_netkit_using_subcommand explain" -s h -l help -d '
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand completions" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand manual" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,14 +1,17 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! waiting for a descriptor, and catching signals for a while. Absent: everything for which a crate has a safe form.
+//! waiting for a descriptor, catching signals for a while, becoming two processes, and Landlock.
+//! Absent: everything for which a crate has a safe form.
 #![allow(unsafe_code, reason = "no safe function does any of it")]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
+use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -168,10 +171,141 @@ impl Drop for Caught {
     }
 }
 
+/// Closes what our parent left open and nobody here has taken over, standard input, output and error excepted: by the
+/// argument of [`adopt`], that is what is not marked close-on-exec. Says how many there were.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn close_inherited() -> io::Result<usize> {
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // Those that are ours, or that the reading itself has opened, are refused.
+    Ok(open.into_iter().filter(|number| adopt(*number).is_ok()).count())
+}
+
+/// Goes on as two processes. The parent gets the number of its child, the child `None`.
+///
+/// # Errors
+/// `Unsupported` where there is more than one thread, or nobody can tell; what the system says.
+pub fn fork() -> io::Result<Option<Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "there is more than one thread",
+        ));
+    }
+    // SAFETY: the child is a copy of the calling thread alone. What others held at that moment, such as the lock of the
+    // allocator, would stay held for ever; but the kernel lists one thread, which is this one, it starts no other before
+    // the call, and no thread of this process can come from elsewhere. So the child has all that a process has.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => Ok(None),
+        nix::unistd::ForkResult::Parent { child } => {
+            let child = Pid::from_raw(child.as_raw());
+            child.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        }
+    }
+}
+
+/// What a Landlock ruleset is about, landlock_create_ruleset(2): what is about it and not allowed is refused. The layout
+/// is the kernel's.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct Handled {
+    /// `LANDLOCK_ACCESS_FS_*`.
+    pub files: u64,
+    /// `LANDLOCK_ACCESS_NET_*`, from version 4 on; 0 before.
+    pub network: u64,
+    /// `LANDLOCK_SCOPE_*`, from version 6 on; 0 before.
+    pub scope: u64,
+}
+
+/// The version of Landlock that this kernel has.
+///
+/// # Errors
+/// It has none, or does not use it.
+pub fn landlock_version() -> io::Result<u32> {
+    const VERSION: libc::c_uint = 1;
+    let none = std::ptr::null::<Handled>();
+    // SAFETY: with this flag the call reads and writes no memory, and makes nothing.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) };
+    u32::try_from(version).map_err(|_negative| io::Error::last_os_error())
+}
+
+/// A ruleset that allows nothing of what it is about, and holds for nobody yet.
+///
+/// # Errors
+/// What the system says.
+pub fn landlock_ruleset(handled: &Handled) -> io::Result<OwnedFd> {
+    let size = std::mem::size_of::<Handled>();
+    // SAFETY: the kernel reads `size` bytes at a pointer that is good for as many; a kernel that knows fewer fields
+    // wants the rest to be 0, and says so otherwise.
+    let made = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::from_ref(handled),
+            size,
+            0_u32,
+        )
+    };
+    let number = i32::try_from(made).map_err(|_| io::ErrorKind::InvalidData)?;
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it, close-on-exec, and nobody else knows the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Allows `access` to a file, or to all below a directory.
+///
+/// # Errors
+/// What the system says.
+pub fn landlock_allow(ruleset: BorrowedFd<'_>, beneath: BorrowedFd<'_>, access: u64) -> io::Result<()> {
+    /// `struct landlock_path_beneath_attr`, which has no padding.
+    #[repr(C, packed)]
+    struct Beneath {
+        access: u64,
+        directory: i32,
+    }
+    const PATH_BENEATH: libc::c_uint = 1;
+    let rule = Beneath {
+        access,
+        directory: beneath.as_raw_fd(),
+    };
+    // SAFETY: the kernel reads the twelve bytes of `rule`, which outlive the call, as do both descriptors.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            PATH_BENEATH,
+            std::ptr::from_ref(&rule),
+            0_u32,
+        )
+    };
+    succeeded(done)
+}
+
+/// Holds the current thread, and those that it starts, to a ruleset for good. `no_new_privs` has to be set.
+///
+/// # Errors
+/// What the system says.
+pub fn landlock_hold(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes two numbers and touches no memory of ours.
+    succeeded(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32) })
+}
+
+fn succeeded(result: libc::c_long) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::fd::IntoRawFd;
 
     use super::*;
 
@@ -186,6 +320,17 @@ mod tests {
         let mut got = Vec::new();
         reader.read_to_end(&mut got).unwrap();
         assert_eq!(got, b"x");
+    }
+
+    #[test]
+    fn a_process_with_threads_is_not_copied() {
+        // The harness of the tests is such a one.
+        std::thread::scope(|scope| {
+            let (held, wait) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || wait.recv().is_err());
+            assert_eq!(fork().unwrap_err().kind(), io::ErrorKind::Unsupported);
+            drop(held);
+        });
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub mod error;
 pub mod escape;
 pub mod kernel;
 pub mod layer;
+pub mod living;
+pub mod need;
 pub mod process;
 pub mod protocol;
 pub mod reconnect;

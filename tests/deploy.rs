@@ -2,7 +2,7 @@
 //! Absent: what they are for; each says so itself.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -114,8 +114,10 @@ fn haproxy_hands_clients_to_two_instances_and_leaves_out_one_that_stops() {
     // One is told to stop: clients go to the other, and those that are open go on.
     one.signal(Signal::TERM);
     eventually("haproxy to leave the one out", || {
+        // One that is handed on in the very moment in which a listener closes is reset, whatever a server does.
         let mut client = dial(front);
-        assert_echo(&mut client, b"new");
+        client.write_all(b"new").unwrap();
+        client.read_exact(&mut [0; 3]).ok()?;
         let there = heard(&two, &client);
         clients.push(client);
         there.then_some(())

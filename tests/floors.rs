@@ -32,6 +32,8 @@ const FLOORS: &[Floor] = &[
             module("units", &["nom"]),
             module("escape", &[]),
             module("backoff", &[]),
+            module("living", &["rustix"]),
+            module("need", &[]),
             // The one place with `unsafe`: it is as low as what it wraps.
             module("kernel", &["nix", "rustix", "tokio::io"]),
         ],
@@ -207,7 +209,10 @@ const FLOORS: &[Floor] = &[
 /// Directories whose files are neighbours that never meet, with the files that all of them may use.
 const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("command", &["host", "monitored", "report", "session", "talk"]),
+    (
+        "command",
+        &["daemon", "host", "monitored", "report", "session", "talk"],
+    ),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (
         "transport",

@@ -14,6 +14,7 @@ mod access;
 #[cfg(feature = "tls")]
 mod cert_show;
 mod connect;
+mod daemon;
 #[cfg(feature = "metrics")]
 mod deploy;
 mod errors;

@@ -66,6 +66,12 @@ impl Store {
         self.authority_directory().join(CERTIFICATE)
     }
 
+    /// The directory that all of it is kept in.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
     fn authority_directory(&self) -> PathBuf {
         self.directory.join("authority")
     }

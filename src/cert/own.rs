@@ -60,6 +60,12 @@ impl Own {
         self.store.as_ref().map(Store::certificate_file)
     }
 
+    /// The directory that the authority is kept in.
+    #[must_use]
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.store.as_ref().map(Store::directory)
+    }
+
     /// The certificate; issued the first time.
     ///
     /// # Errors

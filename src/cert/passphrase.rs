@@ -88,6 +88,13 @@ struct Kept {
     hushed: bool,
 }
 
+/// A path that leads to the same file from every directory.
+#[must_use]
+pub fn anchored(path: &Path) -> PathBuf {
+    // Without a current directory it leads nowhere, and stays as it is.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 impl Passphrases {
     /// From the first line of a file that `option` names, such as `passphraseFile=FILE`; without it from the user.
     #[must_use]
@@ -108,6 +115,15 @@ impl Passphrases {
     /// From here on nobody is asked any more; what is known stays known.
     pub fn hush(&self) {
         self.kept().hushed = true;
+    }
+
+    /// The same, wherever the process goes.
+    #[must_use]
+    pub fn anchored(&self) -> Self {
+        Passphrases {
+            file: self.file.as_deref().map(anchored),
+            ..self.clone()
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -153,7 +169,11 @@ impl Passphrases {
             let kept = self.kept();
             // Several keys often have the same one.
             let known: Vec<_> = kept.asked.iter().map(|(_, secret)| Arc::clone(secret)).collect();
-            (known, kept.hushed, kept.asked.iter().any(|(key, _)| key == path))
+            (
+                known,
+                kept.hushed,
+                kept.asked.iter().any(|(key, _)| *key == anchored(path)),
+            )
         };
         if let Some(opened) = known.iter().find_map(|secret| open(secret.bytes())) {
             return Ok(opened);
@@ -172,7 +192,7 @@ impl Passphrases {
             match ask.map(|ask| ask(&format!("{again}passphrase for {}: ", name.escape_debug()))) {
                 Some(Answer::Given(secret)) => {
                     if let Some(opened) = open(secret.bytes()) {
-                        self.kept().asked.push((path.to_owned(), Arc::new(secret)));
+                        self.kept().asked.push((anchored(path), Arc::new(secret)));
                         return Ok(opened);
                     }
                 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 #[cfg(feature = "metrics")]
 use super::complete;
-use super::values::{Payload, backoff, duration, duration_or_zero, escaped, prefix};
+use super::values::{Payload, backoff, duration, duration_or_zero, escaped, log_prefix, mask, prefix};
 use netkit::backoff::Backoff;
 use netkit::server::access::Access;
 use netkit::units::prefix::Prefix;
@@ -31,6 +31,9 @@ pub(crate) struct LogOptions {
     /// Log to a file instead of standard error; SIGHUP reopens it
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
     pub log_file: Option<PathBuf>,
+    /// Log to the system's log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit
+    #[arg(long, value_name = "PREFIX", value_parser = log_prefix, num_args = 0..=1, default_missing_value = "netkit", global = true, conflicts_with = "log_file")]
+    pub syslog: Option<String>,
 }
 
 /// How a line of the log is written.
@@ -175,4 +178,34 @@ pub(crate) struct LimitOptions {
     /// Serve with N threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,
+}
+
+/// Running as a daemon, and as somebody else.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Daemon")]
+pub(crate) struct DaemonOptions {
+    /// Serve in the background; return once all endpoints are bound, or with the status of the failure
+    #[arg(long)]
+    pub daemonize: bool,
+    /// Write the number of the process to PATH and keep it locked; removed at the end
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub pidfile: Option<PathBuf>,
+    /// Once all is bound, become USER, a name or a number, without supplementary groups and for good
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+    /// Become GROUP instead of the user's primary group
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Once all is bound, make DIR the root directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub chroot: Option<PathBuf>,
+    /// Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub rundir: Option<PathBuf>,
+    /// Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// The permissions that the files we make do not get, in octal
+    #[arg(long, value_name = "OCTAL", value_parser = mask)]
+    pub umask: Option<u32>,
 }

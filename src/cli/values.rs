@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use netkit::backoff::Backoff;
+use netkit::process::syslog;
 use netkit::units::prefix::{Prefix, PrefixError};
 use netkit::{escape, units};
 
@@ -23,6 +24,20 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
         return Err(units::UnitError::OutOfRange.to_string());
     }
     Ok(duration)
+}
+
+/// A mask of permissions in octal.
+pub(crate) fn mask(text: &str) -> Result<u32, String> {
+    let octal = (1..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mask| octal && *mask <= 0o777)
+        .ok_or_else(|| "a mask is written in octal, from 0 to 777".into())
+}
+
+/// Our name in the system's log.
+pub(crate) fn log_prefix(text: &str) -> Result<String, String> {
+    syslog::check_prefix(text).map(|()| text.to_owned())
 }
 
 /// Delays between attempts: `initial=1s,factor=1.5,max=60s,jitter=1s`, any of them.
@@ -74,10 +89,21 @@ pub(crate) fn moment(text: &str) -> Result<time::OffsetDateTime, String> {
     Ok(time::PrimitiveDateTime::new(date, clock).assume_utc())
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn masks_are_octal_permissions() {
+        for (text, value) in [("0", 0), ("022", 0o022), ("77", 0o77), ("0777", 0o777)] {
+            assert_eq!(mask(text), Ok(value));
+        }
+        for text in ["", "8", "1000", "00022", "0o22", "+22", "-1", " 22", "u=rw"] {
+            mask(text).unwrap_err();
+        }
+    }
+
+    #[cfg(feature = "tls")]
     #[test]
     fn moments_are_days_or_seconds() {
         let seconds = |text| moment(text).map(time::OffsetDateTime::unix_timestamp).ok();

@@ -19,7 +19,7 @@ use netkit::process::pulse::Pulse;
 use netkit::process::signals::{Signal, Signals};
 use netkit::protocol::Upkeep;
 use netkit::server::gate::Keeper;
-use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET};
+use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET, Written};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
 use netkit::transport::reading::ServerEndpoint;
@@ -71,16 +71,26 @@ pub(super) fn ready(options: &ReadyOptions, output_is_taken: bool) -> Result<(Re
     Ok((ready, earlier))
 }
 
-/// Tells everyone that all is bound.
-pub(super) fn tell((ready, earlier): (Ready, Earlier), bound: &[Arc<dyn Bound>]) -> Result<()> {
+/// Writes the ready file; the rest is told by [`announce`], when the caller's paths need not hold any more.
+pub(super) fn write((ready, earlier): (Ready, Earlier), bound: &[Arc<dyn Bound>]) -> Result<Written> {
     let endpoints: Vec<String> = bound.iter().map(|bound| bound.endpoint()).collect();
     earlier.forget();
-    ready.tell(&endpoints)?;
+    ready.write(&endpoints)
+}
+
+/// Tells everyone that all is bound.
+pub(super) fn announce(written: Written, bound: &[Arc<dyn Bound>]) -> Result<()> {
+    written.tell()?;
     for elsewhere in bound.iter().filter_map(|bound| bound.elsewhere()) {
         info!("help: other machines connect to {elsewhere}");
     }
     notify::ready();
     Ok(())
+}
+
+/// Both at once.
+pub(super) fn tell(ready: (Ready, Earlier), bound: &[Arc<dyn Bound>]) -> Result<()> {
+    announce(write(ready, bound)?, bound)
 }
 
 /// What reloads on SIGHUP. It does not keep an address bound that the server has given back.

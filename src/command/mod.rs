@@ -5,6 +5,7 @@
 mod cert;
 mod completions;
 mod connect;
+mod daemon;
 mod explain;
 mod finger;
 mod host;
@@ -47,7 +48,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Connect(connect::Connect),
     Listen(listen::Listen),
     #[cfg(feature = "tls")]
@@ -74,7 +75,11 @@ pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
 
 fn work(cli: Cli, colour: bool) -> Result<Status> {
     match cli.verb {
-        Verb::Serve(serve) => serve.run(&start_log(cli.log, colour)?),
+        Verb::Serve(serve) => {
+            // The log is the first file that we make.
+            serve.set_mask();
+            serve.run(&start_log(cli.log, colour)?)
+        }
         Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
         Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?),
         #[cfg(feature = "tls")]
@@ -101,6 +106,7 @@ fn start_log(options: LogOptions, colour: bool) -> Result<Log> {
             LogFormat::Json => Format::Json,
         },
         file: options.log_file,
+        syslog: options.syslog,
         colour,
         always: ready::TARGET,
     })

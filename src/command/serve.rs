@@ -8,14 +8,16 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
+use super::daemon::{Begun, Daemon};
 use super::host;
 use super::monitored::Metrics;
-use crate::cli::options::{AccessOptions, LimitOptions, MetricsOptions, ReadyOptions};
+use crate::cli::options::{AccessOptions, DaemonOptions, LimitOptions, MetricsOptions, ReadyOptions};
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
+use netkit::process::place::set_mask;
 use netkit::process::pulse::{Beat, Pulse};
 use netkit::process::{resources, runtime};
 use netkit::protocol::PROTOCOLS;
@@ -48,6 +50,23 @@ Notes:
   `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
   limits are not about it; it takes 16 clients at a time, GET and HEAD only.
 
+  As a daemon: --daemonize returns when all is bound and told, or with the
+  status of the failure. Keys are read, the log is opened and ports are bound
+  before --user, --group and --chroot take effect; then there are no
+  supplementary groups and no capabilities left, and no program that is run
+  can get any (no_new_privs). The paths of options are those of the caller.
+  What is read again on SIGHUP, and what is written, is looked for in the new
+  root by the new user; the log says what cannot be had, and what was read
+  before stays in use. The pid file and UNIX sockets are removed in the end if
+  the new user may write to their directories; a pid file that has to stay is
+  emptied. The pid file is locked: one that a dead process left is taken over.
+
+  A server with --daemonize, --user, --group or --chroot is held to what it
+  needs by Landlock where the kernel has it: it reads the system's directories
+  and those of its certificates and tables, writes where its log, its pid file
+  and its protocol write, runs nothing and opens no TCP connection, unless the
+  protocol does. -v says what holds, --no-sandbox turns it off.
+
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
   service that answers anything (0, 7, 9, 13, 17, 19 or 37) is not answered,
@@ -74,7 +93,7 @@ pub(crate) struct Serve {
     #[arg(value_name = "ENDPOINT", required = true, add = complete::server())]
     endpoints: Vec<OsString>,
     /// Show both directions in hexadecimal with offsets, on standard error
-    #[arg(long)]
+    #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
     #[command(flatten)]
     limits: LimitOptions,
@@ -85,10 +104,19 @@ pub(crate) struct Serve {
     #[command(flatten)]
     ready: ReadyOptions,
     #[command(flatten)]
+    daemon: DaemonOptions,
+    #[command(flatten)]
     settings: Settings,
 }
 
 impl Serve {
+    /// The permissions that no file of ours gets.
+    pub(super) fn set_mask(&self) {
+        if let Some(mask) = self.daemon.umask {
+            set_mask(mask);
+        }
+    }
+
     /// Serves until it is told to stop, or has served once.
     pub(super) fn run(self, log: &Log) -> Result<Status> {
         let service = self.settings.service(&self.protocol)?;
@@ -102,6 +130,10 @@ impl Serve {
                 Error::new(Status::Usage, "it needs connections, and datagrams arrive there").on(what),
             );
         }
+        let mut daemon = match Daemon::begin(&self.daemon, log, &endpoints)? {
+            Begun::Here(daemon) => daemon,
+            Begun::Elsewhere(status) => return Ok(status),
+        };
         resources::raise_descriptors();
         let output_is_taken =
             metrics.takes_output() || endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
@@ -110,10 +142,17 @@ impl Serve {
         let monitored = metrics.bind(&bound)?;
         let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
         let reloading = host::Reloading::new(&with_files, service.upkeep.clone());
+        let mut needs = service.talk.needs();
+        needs.extend(with_files.iter().flat_map(|bound| bound.needs()));
         drop(with_files);
         let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
         let server = Server::new(service, self.limits(), keeper.clone(), monitored.book());
         let (lever, stop) = stop();
+        let runtime = runtime::current_thread()?;
+        // Whoever reads the ready file may send one.
+        let signals = runtime.block_on(async { host::signals() })?;
+        let written = host::write(ready, &bound)?;
+        daemon.settle(log, &needs)?;
         // One connection keeps one thread busy; others would wait for more.
         let workers = if self.limits.once { 1 } else { self.limits.workers };
         let mut pulse = Pulse::asked_for();
@@ -122,11 +161,10 @@ impl Serve {
             worker(server.clone(), bound.clone(), stop.clone(), beat)
         });
         let others: Vec<_> = others.collect::<Result<_>>()?;
-        let runtime = runtime::current_thread()?;
         let served = runtime.block_on(async {
-            let signals = host::signals()?;
             let monitor = monitored.open(keeper, stop.clone())?;
-            host::tell(ready, &bound)?;
+            host::announce(written, &bound)?;
+            daemon.detach()?;
             tokio::select! {
                 () = monitor => Ok(()),
                 () = host::attend(pulse, || server.status()) => Ok(()),

@@ -1,8 +1,7 @@
-//! The log: what is worth a line, on standard error or in a file, as text or as JSON.
+//! The log: what is worth a line, on standard error, in a file or in the system's log, as text or as JSON.
 //! Absent: what is logged; and payload, which never comes here but escaped.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +15,9 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
-use crate::error::{Error, Result, Status, reason};
+use super::log_file::LogFile;
+use super::syslog::{self, Syslog};
+use crate::error::{Error, Result, Status};
 
 /// The target of lines that standard error gets in another form.
 pub const FILE_ONLY: &str = "netkit::file";
@@ -40,6 +41,8 @@ pub struct Settings {
     pub format: Format,
     /// A file instead of standard error.
     pub file: Option<PathBuf>,
+    /// The system's log instead of either, and the name that we have there.
+    pub syslog: Option<String>,
     /// Colour on standard error.
     pub colour: bool,
     /// The target of lines that go to standard error wherever the log goes: whoever started us waits for them.
@@ -55,23 +58,18 @@ struct Sink {
     format: Format,
     colour: bool,
     always: &'static str,
-    file: Option<LogFile>,
+    keeper: Option<Keeper>,
     elsewhere: Mutex<Option<Box<Liner>>>,
+}
+
+/// Where lines go instead of standard error.
+enum Keeper {
+    File(LogFile),
+    System(Syslog),
 }
 
 /// Takes a line that was for standard error, or says that it cannot.
 type Liner = dyn Fn(&str) -> bool + Send + Sync;
-
-struct LogFile {
-    path: PathBuf,
-    open: Mutex<State>,
-}
-
-struct State {
-    file: File,
-    /// The last write failed, and that was said.
-    failing: bool,
-}
 
 impl Log {
     /// Opens the log and makes it the process's.
@@ -79,15 +77,10 @@ impl Log {
     /// # Errors
     /// Status 1: the file cannot be opened, or the process has a log already.
     pub fn start(settings: Settings) -> Result<Self> {
-        let file = match &settings.file {
-            None => None,
-            Some(path) => {
-                let file = open(path)?;
-                Some(LogFile {
-                    path: path.clone(),
-                    open: Mutex::new(State { file, failing: false }),
-                })
-            }
+        let keeper = match (&settings.file, &settings.syslog) {
+            (None, None) => None,
+            (Some(path), _) => Some(Keeper::File(LogFile::open(path)?)),
+            (None, Some(prefix)) => Some(Keeper::System(Syslog::open(Path::new(syslog::SOCKET), prefix)?)),
         };
         let level = match settings.verbosity {
             ..0 => LevelFilter::ERROR,
@@ -106,7 +99,7 @@ impl Log {
             format,
             colour,
             always,
-            file,
+            keeper,
             elsewhere: Mutex::new(None),
         });
         tracing::subscriber::set_global_default(Registry::default().with(ToSink(Arc::clone(&sink))))
@@ -119,10 +112,16 @@ impl Log {
     /// # Errors
     /// Status 1; the old file stays in use.
     pub fn reopen(&self) -> Result<bool> {
-        let Some(log) = &self.0.file else { return Ok(false) };
-        let file = open(&log.path)?;
-        *log.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
-        Ok(true)
+        self.file().map_or(Ok(false), |log| log.reopen().map(|()| true))
+    }
+
+    /// Holds on to the directory of the file, where it is found from now on: the process is about to get another root,
+    /// in which its path leads elsewhere.
+    ///
+    /// # Errors
+    /// Status 1: the directory cannot be opened.
+    pub fn keep_directory(&self) -> Result<()> {
+        self.file().map_or(Ok(()), LogFile::keep_directory)
     }
 
     /// Gives lines for standard error to `liner`, who knows how to show them where it leads, until that is dropped.
@@ -135,7 +134,26 @@ impl Log {
     /// Whether the log goes to a file.
     #[must_use]
     pub fn has_file(&self) -> bool {
-        self.0.file.is_some()
+        self.file().is_some()
+    }
+
+    /// The file that SIGHUP opens anew.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.file().map(LogFile::absolute)
+    }
+
+    /// Whether the log goes to standard error alone.
+    #[must_use]
+    pub fn is_on_standard_error(&self) -> bool {
+        self.0.keeper.is_none()
+    }
+
+    fn file(&self) -> Option<&LogFile> {
+        match &self.0.keeper {
+            Some(Keeper::File(log)) => Some(log),
+            Some(Keeper::System(_)) | None => None,
+        }
     }
 }
 
@@ -146,16 +164,6 @@ impl Drop for Diverted {
     fn drop(&mut self) {
         *self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(|error| {
-            Error::io(Status::Failure, &error).on(format!("could not open the log {}", path.display()))
-        })
 }
 
 struct ToSink(Arc<Sink>);
@@ -180,11 +188,13 @@ impl Sink {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
-        if let Some(log) = &self.file {
-            log.write(&self.line(level, &fields, Style::File));
-            if event.metadata().target() != self.always {
-                return;
-            }
+        match &self.keeper {
+            None => {}
+            Some(Keeper::File(log)) => log.write(&self.line(level, &fields, Style::File)),
+            Some(Keeper::System(log)) => log.write(level, &self.line(level, &fields, Style::Plain)),
+        }
+        if self.keeper.is_some() && event.metadata().target() != self.always {
+            return;
         }
         if event.metadata().target() == FILE_ONLY {
             return;
@@ -207,26 +217,6 @@ impl Sink {
         match self.format {
             Format::Text => text_line(level, fields, style),
             Format::Json => json_line(level, fields),
-        }
-    }
-}
-
-impl LogFile {
-    fn write(&self, line: &str) {
-        let mut state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.file.write_all(line.as_bytes()) {
-            Ok(()) => state.failing = false,
-            Err(error) => {
-                if !state.failing {
-                    let path = self.path.display();
-                    let _ = writeln!(
-                        io::stderr(),
-                        "warning: could not write the log {path}: {}",
-                        reason(&error)
-                    );
-                }
-                state.failing = true;
-            }
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Dial, Stream};
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::{Error, Result};
+use crate::need::Need;
 
 /// The built-in protocols, in the order that help shows them.
 pub static PROTOCOLS: &[&Protocol] = &[
@@ -121,6 +122,11 @@ impl Service {
 pub trait Talk: Send + Sync + 'static {
     /// Talks until the conversation is over. Dropping the future ends it at once.
     fn talk(&self, stream: Stream) -> BoxFuture<'static, io::Result<()>>;
+
+    /// What it asks of the system while it serves. The rest may be refused it.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 }
 
 /// Answers datagrams one by one, without a memory of the peer.

@@ -247,6 +247,8 @@ impl Server {
             let (accepted, permit) = tokio::select! {
                 biased;
                 () = stop.told() => {
+                    // The runtime hears of those who came last before it comes back.
+                    tokio::task::yield_now().await;
                     self.accept_waiting(&mut *listener, &at);
                     return Ok(());
                 }

@@ -1,12 +1,14 @@
 //! Telling that all endpoints are bound: a line each in the log, a file that appears whole, a descriptor.
 //! Absent: the service manager.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{AtFlags, Mode, OFlags, open, statat, unlinkat};
 use tracing::info;
 
 use crate::error::{Error, Result, Status};
@@ -35,19 +37,18 @@ pub enum Descriptor {
 }
 
 impl Descriptor {
-    fn tell(self, lines: &[u8]) -> io::Result<()> {
-        let null = || open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    fn tell(self, lines: &[u8], null: &OwnedFd) -> io::Result<()> {
         match self {
             Descriptor::Own(own) => File::from(own).write_all(lines),
             Descriptor::Output => {
                 let mut out = io::stdout().lock();
                 out.write_all(lines)?;
                 out.flush()?;
-                Ok(rustix::stdio::dup2_stdout(null()?)?)
+                Ok(rustix::stdio::dup2_stdout(null)?)
             }
             Descriptor::Error => {
                 io::stderr().lock().write_all(lines)?;
-                Ok(rustix::stdio::dup2_stderr(null()?)?)
+                Ok(rustix::stdio::dup2_stderr(null)?)
             }
         }
     }
@@ -91,31 +92,97 @@ impl Ready {
         Earlier { moved }
     }
 
-    /// Tells. `endpoints` are client strings that lead here.
+    /// Writes the file, which may need what the process is about to give up, and nothing else yet. `endpoints` are
+    /// client strings that lead here.
     ///
     /// # Errors
-    /// Status 1: the file or the descriptor could not be written.
-    pub fn tell(self, endpoints: &[String]) -> Result<()> {
-        let lines: String = endpoints
-            .iter()
-            .flat_map(|endpoint| [endpoint.as_str(), "\n"])
-            .collect();
-        if let Some(file) = &self.file {
-            appear(file, lines.as_bytes()).map_err(|error| {
+    /// Status 1: the file could not be written.
+    pub fn write(self, endpoints: &[String]) -> Result<Written> {
+        let lines = lines(endpoints);
+        let file = match &self.file {
+            None => None,
+            Some(file) => Some(appear(file, lines.as_bytes()).map_err(|error| {
                 Error::io(Status::Failure, &error)
                     .on(format!("could not write the ready file {}", file.display()))
-            })?;
-        }
-        if let Some(descriptor) = self.descriptor {
-            descriptor.tell(lines.as_bytes()).map_err(|error| {
-                Error::io(Status::Failure, &error).on("could not write to the ready descriptor")
-            })?;
+            })?),
+        };
+        let null = || open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let descriptor = match self.descriptor {
+            None => None,
+            Some(descriptor) => Some((descriptor, null().map_err(|error| not_told(&error.into()))?)),
+        };
+        Ok(Written {
+            file,
+            descriptor,
+            endpoints: endpoints.to_vec(),
+        })
+    }
+}
+
+/// A file that tells, and the others that are still to be told. Dropped before, it takes the file back.
+#[derive(Debug)]
+pub struct Written {
+    file: Option<Appeared>,
+    /// The second is /dev/null, which need not be there any more when it is needed.
+    descriptor: Option<(Descriptor, OwnedFd)>,
+    endpoints: Vec<String>,
+}
+
+impl Written {
+    /// Tells the others.
+    ///
+    /// # Errors
+    /// Status 1: the descriptor could not be written.
+    pub fn tell(mut self) -> Result<()> {
+        if let Some((descriptor, null)) = self.descriptor.take() {
+            descriptor
+                .tell(lines(&self.endpoints).as_bytes(), &null)
+                .map_err(|error| not_told(&error))?;
         }
         // Last: whoever waits for the lines may take it that the rest is done.
-        for endpoint in endpoints {
+        for endpoint in &self.endpoints {
             info!(target: TARGET, "listening on {endpoint}");
         }
+        self.file = None;
         Ok(())
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            file.remove();
+        }
+    }
+}
+
+fn lines(endpoints: &[String]) -> String {
+    endpoints
+        .iter()
+        .flat_map(|endpoint| [endpoint.as_str(), "\n"])
+        .collect()
+}
+
+fn not_told(error: &io::Error) -> Error {
+    Error::io(Status::Failure, error).on("could not write to the ready descriptor")
+}
+
+/// A file that we made, and where it is found again from another directory or root.
+#[derive(Debug)]
+struct Appeared {
+    directory: OwnedFd,
+    name: OsString,
+    inode: (u64, u64),
+}
+
+impl Appeared {
+    fn remove(self) {
+        let ours = statat(&self.directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| (found.st_dev, found.st_ino) == self.inode);
+        if ours {
+            // Where it is not permitted any more, the failure that led here is what the user hears of.
+            let _ = unlinkat(&self.directory, &*self.name, AtFlags::empty());
+        }
     }
 }
 
@@ -127,8 +194,17 @@ fn beside(path: &Path, what: &str) -> io::Result<PathBuf> {
 }
 
 /// Writes a file so that it is seen whole or not at all.
-fn appear(path: &Path, content: &[u8]) -> io::Result<()> {
+fn appear(path: &Path, content: &[u8]) -> io::Result<Appeared> {
     let draft = beside(path, "new")?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let directory = open(
+        parent,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let create = || OpenOptions::new().write(true).create_new(true).open(&draft);
     // Never through a link that somebody has put there.
     let file = match create() {
@@ -138,13 +214,20 @@ fn appear(path: &Path, content: &[u8]) -> io::Result<()> {
         }
         file => file,
     };
-    let written = file
-        .and_then(|mut file| file.write_all(content))
-        .and_then(|()| fs::rename(&draft, path));
+    let written = file.and_then(|mut file| {
+        file.write_all(content)?;
+        let made = file.metadata()?;
+        fs::rename(&draft, path)?;
+        Ok((made.dev(), made.ino()))
+    });
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    written
+    Ok(Appeared {
+        directory,
+        name: path.file_name().unwrap_or_default().to_owned(),
+        inode: written?,
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +249,8 @@ mod tests {
         let earlier = ready.withdraw();
         assert!(!file.exists());
         earlier.forget();
-        ready.tell(&["tcp:127.0.0.1:1".into(), "unix:/x".into()]).unwrap();
+        let written = ready.write(&["tcp:127.0.0.1:1".into(), "unix:/x".into()]);
+        written.unwrap().tell().unwrap();
         let mut got = String::new();
         reader.read_to_string(&mut got).unwrap();
         assert_eq!(got, "tcp:127.0.0.1:1\nunix:/x\n");
@@ -180,7 +264,7 @@ mod tests {
             file: Some("/nonexistent/ready".into()),
             descriptor: None,
         }
-        .tell(&[])
+        .write(&[])
         .unwrap_err();
         assert_eq!(error.what(), "could not write the ready file /nonexistent/ready");
     }
@@ -196,6 +280,23 @@ mod tests {
         };
         drop(ready.withdraw());
         assert_eq!(fs::read_to_string(&file).unwrap(), "tcp:127.0.0.1:1\n");
+    }
+
+    #[test]
+    fn a_failure_after_it_was_written_takes_it_back() {
+        let outer = tempfile::tempdir().unwrap();
+        let (before, after) = (outer.path().join("before"), outer.path().join("after"));
+        fs::create_dir(&before).unwrap();
+        let ready = Ready {
+            file: Some(before.join("ready")),
+            descriptor: None,
+        };
+        let written = ready.write(&["tcp:127.0.0.1:1".into()]).unwrap();
+        // As with another root: the path leads elsewhere.
+        fs::rename(&before, &after).unwrap();
+        assert!(after.join("ready").exists());
+        drop(written);
+        assert_eq!(fs::read_dir(&after).unwrap().count(), 0);
     }
 
     #[test]

@@ -9,12 +9,16 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, readlinkat, unlinkat};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::Pid;
+use tracing::warn;
+
+use crate::error::reason;
+use crate::living::is_there;
 
 /// A lock that is held. Dropping it removes the link.
 #[derive(Debug)]
 pub(super) struct Lock {
+    path: PathBuf,
     directory: OwnedFd,
     name: OsString,
 }
@@ -59,10 +63,10 @@ pub(super) fn owner(link: &Path) -> io::Result<Owner> {
     if number == std::process::id() as i32 {
         return Ok(Owner::Gone(number));
     }
-    Ok(match test_kill_process(pid) {
-        Err(Errno::SRCH) => Owner::Gone(number),
-        // Not being allowed to signal a process says that it is there.
-        _ => Owner::Alive(number),
+    Ok(if is_there(pid) {
+        Owner::Alive(number)
+    } else {
+        Owner::Gone(number)
     })
 }
 
@@ -110,7 +114,13 @@ impl Lock {
             match owner(&link)? {
                 Owner::Nobody => match symlink(&number, &link) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    done => return done.map(|()| Lock { directory, name }),
+                    done => {
+                        return done.map(|()| Lock {
+                            path: link,
+                            directory,
+                            name,
+                        });
+                    }
                 },
                 Owner::Gone(_) => {
                     let mut fresh = link.clone().into_os_string();
@@ -120,7 +130,11 @@ impl Lock {
                     let _ = fs::remove_file(&fresh);
                     symlink(&number, &fresh)?;
                     return match fs::rename(&fresh, &link) {
-                        Ok(()) => Ok(Lock { directory, name }),
+                        Ok(()) => Ok(Lock {
+                            path: link,
+                            directory,
+                            name,
+                        }),
                         Err(error) => {
                             let _ = fs::remove_file(&fresh);
                             Err(error)
@@ -145,8 +159,9 @@ impl Drop for Lock {
         // Another may have taken it over, if it took us for dead: then it is not ours to remove.
         let ours = readlinkat(&self.directory, &*self.name, Vec::new())
             .is_ok_and(|target| target.to_bytes() == std::process::id().to_string().as_bytes());
-        if ours {
-            let _ = unlinkat(&self.directory, &*self.name, AtFlags::empty());
+        if ours && let Err(error) = unlinkat(&self.directory, &*self.name, AtFlags::empty()) {
+            let path = self.path.display();
+            warn!("the lock {path} stays behind: {}", reason(&error.into()));
         }
     }
 }

@@ -42,6 +42,7 @@ use crate::error::Result;
 use crate::layer::Layer;
 #[cfg(feature = "tls")]
 use crate::layer::tls::doctor::Verifies;
+use crate::need::Need;
 
 /// The endpoint types, in the order that help shows them.
 pub static TRANSPORTS: &[&Transport] = &[
@@ -206,6 +207,11 @@ pub trait Bound: Send + Sync {
     /// The client endpoint string for other machines, where theirs is another; `HOST` stands for our name.
     fn elsewhere(&self) -> Option<String> {
         None
+    }
+
+    /// What it asks of the system from here on.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
     }
 
     /// Reads again what was read when binding, such as certificates, for connections to come.

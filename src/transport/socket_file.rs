@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use rustix::fs::{
     AtFlags, FlockOperation, Mode, OFlags, fchmod, flock, fstat, open, openat, statat, unlinkat,
 };
 use socket2::{Domain, SockAddr, Socket, Type};
+use tracing::warn;
 
 use super::lock::{self, Lock};
 use crate::error::reason;
@@ -38,6 +39,8 @@ pub(super) struct Making {
 /// The directory is held open, so that both are found when the process has changed its directory or its root.
 #[derive(Debug)]
 pub(super) struct SocketFile {
+    /// As the user wrote it.
+    path: PathBuf,
     directory: OwnedFd,
     name: OsString,
     inode: (u64, u64),
@@ -87,7 +90,7 @@ impl Making {
         // the mask, which belongs to all threads, stays as it is.
         fchmod(&socket, Mode::from_raw_mode(self.mode))?;
         socket.bind(&SockAddr::unix(path)?)?;
-        let file = SocketFile::made(directory, name, lock)?;
+        let file = SocketFile::made(path, directory, name, lock)?;
         file.widen(self.mode)?;
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok((file, socket))
@@ -95,14 +98,20 @@ impl Making {
 }
 
 impl SocketFile {
-    fn made(directory: OwnedFd, name: &OsStr, lock: Option<Lock>) -> io::Result<Self> {
+    fn made(path: &Path, directory: OwnedFd, name: &OsStr, lock: Option<Lock>) -> io::Result<Self> {
         let made = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(SocketFile {
+            path: path.to_owned(),
             directory,
             name: name.to_owned(),
             inode: (made.st_dev, made.st_ino),
             _lock: lock,
         })
+    }
+
+    /// Where it is, as the user wrote it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Gives back the permissions that the process's mask took away.
@@ -130,8 +139,13 @@ impl Drop for SocketFile {
         // The listening socket keeps its inode, so that no other file has the same number while we compare.
         let ours = statat(&self.directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|found| (found.st_dev, found.st_ino) == self.inode);
-        if ours {
-            let _ = unlinkat(&self.directory, &*self.name, AtFlags::empty());
+        if ours && let Err(error) = unlinkat(&self.directory, &*self.name, AtFlags::empty()) {
+            // We may have become somebody else since. Who comes next sees that nobody answers there.
+            warn!(
+                "the socket {} stays behind: {}",
+                self.path.display(),
+                reason(&error.into())
+            );
         }
     }
 }

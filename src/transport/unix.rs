@@ -17,6 +17,7 @@ use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transpor
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
 use crate::error::{Error, Result, Status, reason};
+use crate::need::Need;
 use crate::units::duration_text;
 
 const CLIENT: &[Param] = &[
@@ -281,7 +282,7 @@ impl Binder for Server {
         Ok(Box::new(UnixBound {
             socket,
             endpoint: self.name.endpoint(),
-            _file: file,
+            file,
         }))
     }
 }
@@ -298,7 +299,7 @@ impl Server {
 
 struct UnixBound {
     /// Removed with it, and before it: until then the inode is not another's.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
     socket: Socket,
     endpoint: String,
 }
@@ -310,6 +311,14 @@ impl Bound for UnixBound {
 
     fn listen(&self) -> io::Result<Listener> {
         Ok(Listener::Connections(accept_on(&self.socket)?))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        // Its lock lies beside it.
+        let file = self.file.as_ref();
+        file.map(|file| Need::Remove(file.path().to_owned()))
+            .into_iter()
+            .collect()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Kind, Refused, Role, Spec};
 use crate::error::{Error, Result, Status};
 use crate::layer::{Layer, Wrapper};
+use crate::need::Need;
 
 /// The wrappers before an endpoint, from the left.
 type Wrappers = [(&'static Wrapper, Args)];
@@ -155,6 +156,10 @@ impl Bound for WrappedBound {
     fn elsewhere(&self) -> Option<String> {
         let wrappers: String = self.names.iter().map(|name| format!("{name}:")).collect();
         self.inner.elsewhere().map(|inner| wrappers + &inner)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.inner.needs()
     }
 
     fn reload(&self) -> Result<()> {

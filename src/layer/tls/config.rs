@@ -196,7 +196,7 @@ impl ClientSettings {
         let resolver = Asked::new(key);
         let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = self.alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        if wants_key_log() {
+        if key_log().is_some() {
             config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(ClientConfig {
@@ -219,8 +219,10 @@ fn given(path: &Path) -> Result<Given, Fault> {
 }
 
 /// As every TLS library does, so that Wireshark can read along.
-fn wants_key_log() -> bool {
-    std::env::var_os("SSLKEYLOGFILE").is_some_and(|path| !path.is_empty())
+pub(super) fn key_log() -> Option<PathBuf> {
+    std::env::var_os("SSLKEYLOGFILE")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 fn unexpected(error: &rustls::Error) -> Fault {
@@ -366,7 +368,7 @@ impl ServerSettings {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // A client that wants more connections gets a new ticket with each.
         config.send_tls13_tickets = 1;
-        if wants_key_log() {
+        if key_log().is_some() {
             config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(ServerConfig {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings};
+use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings, key_log};
 use super::watched::{Watched, readable_again};
 use crate::cert::Fault;
 use crate::cert::own::Own;
 use crate::error::Result;
+use crate::need::Need;
 
 /// A server looks at its files when a client comes, and no more often than this.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -33,11 +34,12 @@ impl Current {
     /// A file is missing or no good.
     pub fn new(settings: ServerSettings) -> Result<Self, Fault> {
         let watched = Watched::new(BETWEEN_LOOKS);
-        watched.look(&settings.files());
+        let anchored = settings.anchored();
+        watched.look(&anchored.files());
         let config = settings.read()?;
         settings.hush();
         Ok(Current {
-            settings,
+            settings: anchored,
             config: RwLock::new(Arc::new(config)),
             watched,
             reading: Mutex::default(),
@@ -67,6 +69,16 @@ impl Current {
             self.replace()?;
         }
         Ok(given)
+    }
+
+    /// What reading again asks for.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs: Vec<Need> = self.settings.files().into_iter().map(Need::Read).collect();
+        // An authority that has to be made anew is written.
+        needs.extend(self.settings.own().and_then(Own::directory).map(Need::Write));
+        needs.extend(key_log().map(Need::Write));
+        needs
     }
 
     /// Whether it is time to look at the files again. It opens nothing.

@@ -2,12 +2,24 @@
 //! Absent: reading them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::config::{ClientSettings, KeyFiles, ServerSettings, Source, Trust};
+use super::config::{ClientAuth, ClientSettings, KeyFiles, ServerSettings, Source, Trust};
 use crate::cert::Passphrases;
 use crate::cert::own::Own;
+use crate::cert::passphrase::anchored;
 
 impl KeyFiles {
+    /// The same, wherever the process goes.
+    fn anchored(&self) -> Self {
+        KeyFiles {
+            key: anchored(&self.key),
+            certificate: anchored(&self.certificate),
+            extra: self.extra.as_deref().map(anchored),
+            passphrases: self.passphrases.anchored(),
+        }
+    }
+
     /// The files that every reading reads; what a pipe said of passphrases is known.
     fn read_again(&self) -> Vec<PathBuf> {
         let mut all = vec![self.key.clone(), self.certificate.clone()];
@@ -43,6 +55,30 @@ impl ClientSettings {
 }
 
 impl ServerSettings {
+    /// The same, wherever the process goes: what is read at the start is read again from another directory.
+    pub(super) fn anchored(&self) -> Self {
+        ServerSettings {
+            source: match &self.source {
+                Source::Files(files) => Source::Files(files.anchored()),
+                Source::Directory {
+                    path,
+                    passphrases,
+                    otherwise,
+                } => Source::Directory {
+                    path: anchored(path),
+                    passphrases: passphrases.anchored(),
+                    otherwise: otherwise.as_ref().map(KeyFiles::anchored),
+                },
+                Source::Local(own) => Source::Local(Arc::clone(own)),
+            },
+            client_auth: self.client_auth.as_ref().map(|auth| ClientAuth {
+                authority: anchored(&auth.authority),
+                ..*auth
+            }),
+            ..self.clone()
+        }
+    }
+
     /// The files and directories that are read.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut all = self.read_again();

@@ -27,6 +27,7 @@ use crate::connection::{BoxFuture, Connection, Dial, Stream};
 use crate::endpoint::Spec;
 use crate::error::{Error, Result, Status};
 use crate::escape::bytes_literal;
+use crate::need::Need;
 use crate::units::duration_text;
 
 /// The port of finger servers.
@@ -74,6 +75,12 @@ impl Talk for Finger {
     fn talk(&self, stream: Stream) -> BoxFuture<'static, io::Result<()>> {
         let terms = Arc::clone(&self.0);
         Box::pin(async move { terms.talk(stream).await })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs: Vec<Need> = self.0.users.iter().flat_map(|users| users.needs()).collect();
+        needs.extend(self.0.forward.is_some().then_some(Need::Dial));
+        needs
     }
 }
 

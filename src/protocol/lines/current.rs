@@ -1,7 +1,7 @@
 //! The commands that hold at present: where they come from, and the open files that they append to.
 //! Absent: who talks, and when they are read again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Unfit;
@@ -45,6 +45,15 @@ impl Source {
             return Ok(Source::File { path, given });
         }
         Ok(Source::BuiltIn(args.text("file").into()))
+    }
+
+    /// The file that is read again.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Source::BuiltIn(_) => None,
+            #[cfg(feature = "config")]
+            Source::File { path, .. } => Some(path),
+        }
     }
 
     pub(super) fn read(&self) -> Result<Commands> {

@@ -30,6 +30,7 @@ use crate::connection::{BoxFuture, Stream};
 use crate::diagnostic::listed;
 use crate::endpoint::{Kind, Param, ValueKind};
 use crate::error::Result;
+use crate::need::Need;
 
 /// The manual of files of commands, as sections of a page: a line at the margin is a heading.
 #[cfg(feature = "config")]
@@ -163,6 +164,17 @@ async fn read(stream: &mut Stream, lines: &mut Split) -> io::Result<usize> {
 impl Talk for Lines {
     fn talk(&self, stream: Stream) -> BoxFuture<'static, io::Result<()>> {
         Box::pin(Arc::clone(&self.0).converse(stream))
+    }
+
+    /// Files that are named first by commands that are read again are not among them.
+    fn needs(&self) -> Vec<Need> {
+        let source = self.0.source.file().map(|path| Need::Read(path.to_owned()));
+        let current = self.0.current();
+        let files = current
+            .files
+            .iter()
+            .map(|file| Need::Write(file.path().to_owned()));
+        source.into_iter().chain(files).collect()
     }
 }
 

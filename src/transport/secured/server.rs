@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Status};
 use crate::layer::tls::config::{ServerSettings, server_name};
 use crate::layer::tls::current::Current;
 use crate::layer::{Layer, tls};
+use crate::need::Need;
 use crate::transport::handshake::{Handshake, layered, names_peer};
 use crate::transport::listening::accept_on;
 use crate::transport::socket::{Listen, not_bound, reachable};
@@ -129,6 +130,10 @@ impl Bound for SecureBound {
         }
         let pin = config.pin()?;
         Some(format!("tls:HOST:{}:pin={pin}", self.address.port()))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.current.needs()
     }
 
     fn reload(&self) -> Result<()> {

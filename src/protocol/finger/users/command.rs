@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::{ANSWER_MAX, Users, Wanted, is_plain};
 use crate::connection::BoxFuture;
 use crate::error::{Error, Result, Status};
+use crate::need::Need;
 use crate::units::size_text;
 
 /// Programs that run at once; who asks meanwhile waits, within the time for an answer.
@@ -126,6 +127,10 @@ impl Drop for Running {
 impl Users for Program {
     fn source(&self) -> &str {
         &self.source
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Run(self.path.clone().into())]
     }
 
     fn find<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

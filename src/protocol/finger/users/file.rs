@@ -18,6 +18,7 @@ use super::{Users, Wanted};
 use crate::connection::BoxFuture;
 use crate::diagnostic::{Diagnostic, Span, line_of};
 use crate::error::{Error, Result, Status};
+use crate::need::Need;
 use crate::units::size_text;
 
 /// A longer file is refused, so that memory has a bound.
@@ -125,6 +126,10 @@ impl Shared {
 impl Users for Listed {
     fn source(&self) -> &str {
         &self.0.source
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Read(self.0.path.clone())]
     }
 
     fn find<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

@@ -11,6 +11,7 @@ pub mod web;
 
 use crate::connection::BoxFuture;
 use crate::error::Result;
+use crate::need::Need;
 
 /// What a back-end may say of one user: longer is a failure of the back-end, so that memory has a bound.
 pub const ANSWER_MAX: usize = 64 * 1024;
@@ -44,6 +45,11 @@ pub trait Users: Send + Sync + 'static {
     /// As [`Users::find`].
     fn list(&self) -> BoxFuture<'_, Result<Option<Vec<String>>>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// What it asks of the system.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
     }
 
     /// Reads the files behind it again. It may block. Says what was reloaded, if anything was.

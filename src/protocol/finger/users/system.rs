@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::{Users, Wanted, is_plain};
 use crate::connection::BoxFuture;
 use crate::error::{Error, Result, Status, reason};
+use crate::need::Need;
 
 /// Of a plan, so much is shown.
 const PLAN_MAX: usize = 32 * 1024;
@@ -39,6 +40,11 @@ impl Default for System {
 impl Users for System {
     fn source(&self) -> &str {
         "--system"
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        // Homes are anywhere.
+        vec![Need::Read("/".into())]
     }
 
     fn find<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

@@ -16,6 +16,7 @@ use crate::connection::{BoxFuture, Connection, Dial, Stream};
 use crate::endpoint::Spec;
 use crate::error::{Error, Result, Status};
 use crate::escape::escape;
+use crate::need::Need;
 use crate::units::size_text;
 
 /// Requests at once; who asks meanwhile waits, within the time for an answer.
@@ -198,6 +199,10 @@ fn encoded(name: &str) -> String {
 impl Users for Web {
     fn source(&self) -> &str {
         &self.prefix
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Dial]
     }
 
     fn find<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

@@ -1,0 +1,96 @@
+//! The file of a log: appended to, and opened anew after it was moved away, wherever the process has gone since.
+//! Absent: what is written.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::error::{Error, Result, Status, reason};
+
+/// The file.
+pub(super) struct LogFile {
+    /// As the user wrote it.
+    path: PathBuf,
+    /// The same, wherever the process goes.
+    absolute: PathBuf,
+    /// Where the file is found once the process has another root.
+    directory: OnceLock<OwnedFd>,
+    open: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    /// The last write failed, and that was said.
+    failing: bool,
+}
+
+impl LogFile {
+    /// Opens it, and makes it where it is missing.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = open(CWD, path).map_err(|error| not_opened(path, &error))?;
+        Ok(LogFile {
+            path: path.to_owned(),
+            absolute: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            directory: OnceLock::new(),
+            open: Mutex::new(State { file, failing: false }),
+        })
+    }
+
+    /// Opens it anew; the old one stays in use where that fails.
+    pub(super) fn reopen(&self) -> Result<()> {
+        let file = match (self.directory.get(), self.absolute.file_name()) {
+            (Some(directory), Some(name)) => open(directory, Path::new(name)),
+            _ => open(CWD, &self.absolute),
+        };
+        let file = file.map_err(|error| not_opened(&self.path, &error))?;
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
+        Ok(())
+    }
+
+    /// From now on it is found through its directory.
+    pub(super) fn keep_directory(&self) -> Result<()> {
+        let parent = self.absolute.parent().unwrap_or(&self.absolute);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(CWD, parent, flags, Mode::empty())
+            .map_err(|error| not_opened(&self.path, &error.into()))?;
+        let _ = self.directory.set(directory);
+        Ok(())
+    }
+
+    /// Where it is, whatever the current directory.
+    pub(super) fn absolute(&self) -> &Path {
+        &self.absolute
+    }
+
+    pub(super) fn write(&self, line: &str) {
+        let mut state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.file.write_all(line.as_bytes()) {
+            Ok(()) => state.failing = false,
+            Err(error) => {
+                if !state.failing {
+                    let path = self.path.display();
+                    let _ = writeln!(
+                        io::stderr(),
+                        "warning: could not write the log {path}: {}",
+                        reason(&error)
+                    );
+                }
+                state.failing = true;
+            }
+        }
+    }
+}
+
+/// For appending, made where it is missing. A terminal that is named does not become ours.
+fn open(directory: impl AsFd, path: &Path) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(directory, path, flags, Mode::from_raw_mode(0o666))?.into())
+}
+
+fn not_opened(path: &Path, error: &io::Error) -> Error {
+    Error::io(Status::Failure, error).on(format!("could not open the log {}", path.display()))
+}

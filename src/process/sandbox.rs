@@ -1,0 +1,300 @@
+//! Holding the process to what it needs, by Landlock where the kernel has it: which files it may read, write and run,
+//! and whether it may dial.
+//! Absent: knowing what it needs; and a failure, as users, groups and modes protect the system without this.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use tracing::{debug, warn};
+
+use crate::diagnostic::listed;
+use crate::error::reason;
+use crate::kernel::{self, Handled};
+use crate::need::Need;
+
+// LANDLOCK_ACCESS_FS_*, landlock(7).
+const EXECUTE: u64 = 1 << 0;
+const WRITE_FILE: u64 = 1 << 1;
+const READ_FILE: u64 = 1 << 2;
+const READ_DIR: u64 = 1 << 3;
+const REMOVE_DIR: u64 = 1 << 4;
+const REMOVE_FILE: u64 = 1 << 5;
+const MAKE_CHAR: u64 = 1 << 6;
+const MAKE_DIR: u64 = 1 << 7;
+const MAKE_REG: u64 = 1 << 8;
+const MAKE_SOCK: u64 = 1 << 9;
+const MAKE_FIFO: u64 = 1 << 10;
+const MAKE_BLOCK: u64 = 1 << 11;
+const MAKE_SYM: u64 = 1 << 12;
+const REFER: u64 = 1 << 13;
+const TRUNCATE: u64 = 1 << 14;
+
+// LANDLOCK_ACCESS_NET_*.
+const BIND_TCP: u64 = 1 << 0;
+const CONNECT_TCP: u64 = 1 << 1;
+
+// LANDLOCK_SCOPE_*.
+const ABSTRACT_UNIX_SOCKET: u64 = 1 << 0;
+const SIGNAL: u64 = 1 << 1;
+
+/// Everything but what belongs to devices.
+const FILES: u64 = EXECUTE
+    | WRITE_FILE
+    | READ_FILE
+    | READ_DIR
+    | REMOVE_DIR
+    | REMOVE_FILE
+    | MAKE_CHAR
+    | MAKE_DIR
+    | MAKE_REG
+    | MAKE_SOCK
+    | MAKE_FIFO
+    | MAKE_BLOCK
+    | MAKE_SYM;
+const READ: u64 = READ_FILE | READ_DIR;
+const WRITE: u64 =
+    READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE;
+/// What can be allowed for something that is no directory.
+const OF_A_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
+
+/// What every process reads: names, time zones, libraries, its own state.
+const SYSTEM: &[&str] = &[
+    "/etc", "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/gnu", "/proc", "/sys",
+    "/dev", "/run", "/var/run",
+];
+
+/// Where programs leave what they need for a moment.
+const SCRATCH: &[&str] = &["/tmp", "/var/tmp"];
+
+/// A ruleset that is being made. It holds for nobody before [`Sandbox::hold`].
+#[derive(Debug)]
+pub struct Sandbox {
+    made: Option<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    version: u32,
+    handled: Handled,
+    ruleset: OwnedFd,
+    /// What is allowed, for the log.
+    allowed: BTreeMap<PathBuf, u64>,
+}
+
+impl Sandbox {
+    /// One for a process with these needs; they are allowed by [`Sandbox::allow`], in the root that they are found in.
+    #[must_use]
+    pub fn new(needs: &[Need]) -> Self {
+        let version = match kernel::landlock_version() {
+            Ok(version) => version,
+            Err(error) => {
+                debug!("no sandbox: the kernel has no Landlock: {}", reason(&error));
+                return Sandbox { made: None };
+            }
+        };
+        let handled = handled(version, needs);
+        match kernel::landlock_ruleset(&handled) {
+            Ok(ruleset) => Sandbox {
+                made: Some(Made {
+                    version,
+                    handled,
+                    ruleset,
+                    allowed: BTreeMap::new(),
+                }),
+            },
+            Err(error) => {
+                warn!("no sandbox: {}", reason(&error));
+                Sandbox { made: None }
+            }
+        }
+    }
+
+    /// Allows what is needed, where it is found now.
+    pub fn allow<'a>(&mut self, needs: impl IntoIterator<Item = &'a Need>) {
+        for (path, access) in needs.into_iter().flat_map(rules) {
+            self.allow_below(&path, access);
+        }
+    }
+
+    /// Allows what every process reads, where it is found now.
+    pub fn allow_system(&mut self) {
+        for path in SYSTEM {
+            self.allow_below(Path::new(path), READ);
+        }
+        self.allow_below(Path::new("/dev"), READ | WRITE_FILE | TRUNCATE);
+    }
+
+    /// Allows all that is below the root: somebody has put it there for us.
+    pub fn allow_reading_all(&mut self) {
+        self.allow_below(Path::new("/"), READ);
+    }
+
+    fn allow_below(&mut self, path: &Path, access: u64) {
+        let Some(made) = &mut self.made else { return };
+        let Ok(found) = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+            // What is not there needs no permission.
+            return;
+        };
+        let is_directory =
+            fstat(&found).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Directory);
+        let possible = if is_directory { u64::MAX } else { OF_A_FILE };
+        let access = access & made.handled.files & possible;
+        match kernel::landlock_allow(made.ruleset.as_fd(), found.as_fd(), access) {
+            Ok(()) => *made.allowed.entry(path.to_owned()).or_default() |= access,
+            Err(error) => warn!("the sandbox refuses {}: {}", path.display(), reason(&error)),
+        }
+    }
+
+    /// From here on, for this thread and those that it starts. `no_new_privs` has to be set.
+    pub fn hold(self) {
+        let Some(made) = self.made else { return };
+        match kernel::landlock_hold(made.ruleset.as_fd()) {
+            Ok(()) => debug!("{}", made.said()),
+            Err(error) => warn!("no sandbox: {}", reason(&error)),
+        }
+    }
+}
+
+impl Made {
+    fn said(&self) -> String {
+        let with = |right: u64| -> Vec<String> {
+            let paths = self.allowed.iter().filter(|(_, access)| *access & right != 0);
+            let shown: Vec<String> = paths.map(|(path, _)| path.display().to_string()).collect();
+            // Nothing lies elsewhere.
+            let root = shown.iter().find(|path| *path == "/").cloned();
+            root.map_or(shown, |root| vec![root])
+        };
+        let mut said = format!("the sandbox holds (Landlock, version {}): ", self.version);
+        for (right, what) in [(READ_FILE, "reads"), (WRITE_FILE, "writes"), (EXECUTE, "runs")] {
+            let paths = with(right);
+            if paths.is_empty() {
+                said += &format!("{what} nothing, ");
+            } else {
+                said += &format!("{what} below {}, ", listed(&paths, "and"));
+            }
+        }
+        said + match (self.handled.network & CONNECT_TCP, self.handled.scope) {
+            (0, _) => "connects anywhere",
+            (_, 0) => "opens no TCP connection or port",
+            _ => "opens no TCP connection or port, and signals nobody",
+        }
+    }
+}
+
+/// What the ruleset is about, as far as the kernel knows it.
+fn handled(version: u32, needs: &[Need]) -> Handled {
+    let mut files = FILES;
+    if version >= 2 {
+        files |= REFER;
+    }
+    if version >= 3 {
+        files |= TRUNCATE;
+    }
+    // Whom a program of somebody else asks, or where an endpoint leads, is not for us to say.
+    let open = needs.iter().any(|need| matches!(need, Need::Run(_) | Need::Dial));
+    Handled {
+        files,
+        network: if version >= 4 && !open {
+            BIND_TCP | CONNECT_TCP
+        } else {
+            0
+        },
+        scope: if version >= 6 && !open {
+            ABSTRACT_UNIX_SOCKET | SIGNAL
+        } else {
+            0
+        },
+    }
+}
+
+/// Which directories a need is about. Files come and go, so that it is never the file alone.
+fn rules(need: &Need) -> Vec<(PathBuf, u64)> {
+    match need {
+        Need::Read(path) => {
+            let mut found = vec![directory_of(path)];
+            // Where a link leads: a certificate is often one, and its directory full of them.
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            let links = entries.map(|entry| entry.path()).chain([path.clone()]);
+            found.extend(links.filter_map(|link| Some(directory_of(&link.canonicalize().ok()?))));
+            found.sort();
+            found.dedup();
+            found.into_iter().map(|path| (path, READ)).collect()
+        }
+        Need::Write(path) => vec![(directory_of(path), WRITE)],
+        Need::Remove(path) => vec![(parent_of(path), REMOVE_FILE | READ)],
+        Need::Run(_) => {
+            // Interpreters and libraries are anywhere.
+            let mut found = vec![("/".into(), EXECUTE | READ)];
+            found.extend(SCRATCH.iter().map(|path| (path.into(), WRITE)));
+            found
+        }
+        Need::Dial => vec![("/".into(), READ)],
+    }
+}
+
+/// The path if it is a directory, the directory that it is in otherwise.
+fn directory_of(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.to_owned()
+    } else {
+        parent_of(path)
+    }
+}
+
+fn parent_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_old_kernel_does_not_know_is_not_asked_of_it() {
+        let one = handled(1, &[]);
+        assert_eq!((one.files, one.network, one.scope), ((1 << 13) - 1, 0, 0));
+        assert_eq!(handled(2, &[]).files, (1 << 14) - 1);
+        assert_eq!(handled(3, &[]).files, (1 << 15) - 1);
+        assert_eq!(handled(4, &[]).network, 3);
+        assert_eq!(handled(5, &[]).scope, 0);
+        assert_eq!(handled(6, &[]).scope, 3);
+    }
+
+    #[test]
+    fn who_dials_or_runs_programs_is_not_kept_from_the_network() {
+        for need in [Need::Dial, Need::Run("/bin/true".into())] {
+            let handled = handled(7, &[Need::Read("/etc".into()), need]);
+            assert_eq!((handled.network, handled.scope), (0, 0));
+        }
+    }
+
+    #[test]
+    fn files_that_are_links_are_allowed_where_they_lead() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().canonicalize().unwrap().join(name);
+        for name in ["live", "archive"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::write(at("archive/key.pem"), "").unwrap();
+        std::os::unix::fs::symlink("../archive/key.pem", at("live/key.pem")).unwrap();
+        let expected = [(at("archive"), READ), (at("live"), READ)];
+        assert_eq!(rules(&Need::Read(at("live/key.pem"))), expected);
+        assert_eq!(rules(&Need::Read(at("live"))), expected);
+    }
+
+    #[test]
+    fn a_file_is_about_its_directory() {
+        let write = |path: &str| rules(&Need::Write(path.into()));
+        assert_eq!(write("/nonexistent/a"), [("/nonexistent".into(), WRITE)]);
+        assert_eq!(write("a"), [(".".into(), WRITE)]);
+        assert_eq!(write("/etc"), [("/etc".into(), WRITE)]);
+        let remove = rules(&Need::Remove("/run/s".into()));
+        assert_eq!(remove, [("/run".into(), REMOVE_FILE | READ)]);
+    }
+}
