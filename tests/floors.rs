@@ -116,6 +116,8 @@ const FLOORS: &[Floor] = &[
                     "tokio::io",
                     "tokio::process",
                     "tokio::select",
+                    // The end of a child is a signal.
+                    "tokio::signal",
                     "tokio::sync",
                     "tokio::task",
                     "tokio::time",
