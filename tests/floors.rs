@@ -32,6 +32,7 @@ const FLOORS: &[Floor] = &[
             module("units", &["nom"]),
             module("escape", &[]),
             module("backoff", &[]),
+            module("whole", &["rustix"]),
             // The one place with `unsafe`: it is as low as what it wraps.
             module("kernel", &["nix", "rustix", "tokio::io"]),
         ],
