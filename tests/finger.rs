@@ -111,6 +111,18 @@ fn a_file_that_is_no_good_is_pointed_at_before_anything_is_bound() {
 }
 
 #[test]
+fn users_that_came_through_a_pipe_stay() {
+    let server = netkit(["serve", "finger", "tcp:0:127.0.0.1", "--users", "/dev/stdin"])
+        .input("alice = 'one'\n")
+        .start();
+    assert_eq!(answer(&server, "alice\r\n"), "one\r\n");
+    server.signal(Signal::HUP);
+    server.await_stderr("could not read /dev/stdin: it is a pipe, which is read at the start only");
+    assert_eq!(answer(&server, "alice\r\n"), "one\r\n");
+    server.stop().status(0);
+}
+
+#[test]
 fn users_of_the_system() {
     let server = finger_server(&["--system"]);
     assert!(answer(&server, "root\r\n").starts_with("Login: root "));
