@@ -194,6 +194,29 @@ fn a_program_is_asked() {
 }
 
 #[test]
+fn a_program_gets_little_of_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = script(directory.path(), "/usr/bin/env");
+    let server = netkit(["serve", "finger", "tcp:0:127.0.0.1", "--command", &path])
+        .env("TZ", "Europe/Vienna")
+        .env("LANG", "de_AT.UTF-8")
+        .env("SECRET_TOKEN", "hush")
+        .env("XDG_DATA_HOME", "/nonexistent")
+        .start();
+    let said = answer(&server, "alice\r\n");
+    let names = said.lines().filter_map(|line| line.split_once('=')?.0.into());
+    let mut names: Vec<&str> = names.collect();
+    assert!(said.contains("TZ=Europe/Vienna\r\n") && said.contains("LANG=de_AT.UTF-8\r\n"));
+    // The last ones are the shell's own.
+    let few = [
+        "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "PWD", "SHLVL", "_", "OLDPWD",
+    ];
+    names.retain(|name| !few.contains(name));
+    assert!(names.is_empty(), "{names:?}");
+    server.stop().status(0);
+}
+
+#[test]
 fn many_at_once_do_not_start_as_many_programs() {
     let directory = tempfile::tempdir().unwrap();
     let running = directory.path().join("running");

@@ -25,6 +25,10 @@ const AT_ONCE: usize = 16;
 /// Of what a program says on standard error, so much is kept for the log.
 const COMPLAINT_MAX: usize = 1024;
 
+/// What of our environment a program gets: enough to find its tools and to know time and language. The rest may hold
+/// secrets, or speak of descriptors and sockets that are ours alone.
+const ENVIRONMENT: &[&str] = &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ"];
+
 /// Bytes read at once.
 const PIECE: usize = 4096;
 
@@ -59,6 +63,8 @@ impl Program {
         let mut children = signal(SignalKind::child()).map_err(failed)?;
         let child = Command::new(&self.path)
             .arg(name)
+            .env_clear()
+            .envs(environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -84,6 +90,11 @@ impl Program {
         let status = running.0.wait().await.map_err(failed)?;
         judge(status, output.bytes, &complaint.bytes)
     }
+}
+
+fn environment() -> impl Iterator<Item = (&'static str, OsString)> {
+    let names = ENVIRONMENT.iter();
+    names.filter_map(|name| std::env::var_os(name).map(|value| (*name, value)))
 }
 
 fn failed(error: io::Error) -> Error {
