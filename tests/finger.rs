@@ -165,7 +165,7 @@ fn a_program_is_asked() {
     assert_eq!(answer(&server, "alice\r\n"), "alice has 1[31m argument\r\n");
     assert_eq!(answer(&server, "nobody\r\n"), "No such user\r\n");
     for (query, reason) in [
-        ("broken", "exit status: 3: the reason"),
+        ("broken", "it ended with exit status: 3: the reason"),
         ("huge", "it says more than 64KiB"),
         ("slow", "no answer within 2s"),
     ] {
@@ -173,7 +173,8 @@ fn a_program_is_asked() {
             answer(&server, &format!("{query}\r\n")),
             "Internal error in server\r\n"
         );
-        server.await_stderr(reason);
+        server.await_stderr(&format!(": {program}: {reason}\n"));
+        server.await_stderr(&format!("could not answer b\"{query}\" from 127.0.0.1:"));
     }
     for query in [
         "-l",
