@@ -38,3 +38,5 @@ pub mod server;
 pub mod terminal;
 pub mod transport;
 pub mod units;
+#[cfg(any(feature = "config", feature = "tls"))]
+mod whole;

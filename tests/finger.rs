@@ -111,6 +111,18 @@ fn a_file_that_is_no_good_is_pointed_at_before_anything_is_bound() {
 }
 
 #[test]
+fn users_that_came_through_a_pipe_stay() {
+    let server = netkit(["serve", "finger", "tcp:0:127.0.0.1", "--users", "/dev/stdin"])
+        .input("alice = 'one'\n")
+        .start();
+    assert_eq!(answer(&server, "alice\r\n"), "one\r\n");
+    server.signal(Signal::HUP);
+    server.await_stderr("could not read /dev/stdin: it is a pipe, which is read at the start only");
+    assert_eq!(answer(&server, "alice\r\n"), "one\r\n");
+    server.stop().status(0);
+}
+
+#[test]
 fn users_of_the_system() {
     let server = finger_server(&["--system"]);
     assert!(answer(&server, "root\r\n").starts_with("Login: root "));
@@ -153,7 +165,7 @@ fn a_program_is_asked() {
     assert_eq!(answer(&server, "alice\r\n"), "alice has 1[31m argument\r\n");
     assert_eq!(answer(&server, "nobody\r\n"), "No such user\r\n");
     for (query, reason) in [
-        ("broken", "exit status: 3: the reason"),
+        ("broken", "it ended with exit status: 3: the reason"),
         ("huge", "it says more than 64KiB"),
         ("slow", "no answer within 2s"),
     ] {
@@ -161,7 +173,8 @@ fn a_program_is_asked() {
             answer(&server, &format!("{query}\r\n")),
             "Internal error in server\r\n"
         );
-        server.await_stderr(reason);
+        server.await_stderr(&format!(": {program}: {reason}\n"));
+        server.await_stderr(&format!("could not answer b\"{query}\" from 127.0.0.1:"));
     }
     for query in [
         "-l",
@@ -178,6 +191,29 @@ fn a_program_is_asked() {
             "{query}"
         );
     }
+    server.stop().status(0);
+}
+
+#[test]
+fn a_program_gets_little_of_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = script(directory.path(), "/usr/bin/env");
+    let server = netkit(["serve", "finger", "tcp:0:127.0.0.1", "--command", &path])
+        .env("TZ", "Europe/Vienna")
+        .env("LANG", "de_AT.UTF-8")
+        .env("SECRET_TOKEN", "hush")
+        .env("XDG_DATA_HOME", "/nonexistent")
+        .start();
+    let said = answer(&server, "alice\r\n");
+    let names = said.lines().filter_map(|line| line.split_once('=')?.0.into());
+    let mut names: Vec<&str> = names.collect();
+    assert!(said.contains("TZ=Europe/Vienna\r\n") && said.contains("LANG=de_AT.UTF-8\r\n"));
+    // The last ones are the shell's own.
+    let few = [
+        "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "PWD", "SHLVL", "_", "OLDPWD",
+    ];
+    names.retain(|name| !few.contains(name));
+    assert!(names.is_empty(), "{names:?}");
     server.stop().status(0);
 }
 

@@ -34,6 +34,7 @@ const FLOORS: &[Floor] = &[
             module("backoff", &[]),
             module("living", &["rustix"]),
             module("need", &[]),
+            module("whole", &["rustix"]),
             // The one place with `unsafe`: it is as low as what it wraps.
             module("kernel", &["nix", "rustix", "tokio::io"]),
         ],
@@ -118,6 +119,8 @@ const FLOORS: &[Floor] = &[
                     "tokio::io",
                     "tokio::process",
                     "tokio::select",
+                    // The end of a child is a signal.
+                    "tokio::signal",
                     "tokio::sync",
                     "tokio::task",
                     "tokio::time",

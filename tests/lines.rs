@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::harness::peer::{ask, assert_gone, dial, read_all, reset};
-use crate::harness::{A_MOMENT, PATIENCE, Run, netkit_after, serve};
+use crate::harness::{A_MOMENT, PATIENCE, Run, netkit, netkit_after, serve};
 
 const TCP: &str = "tcp:0:127.0.0.1";
 const GREETING: &str = "Connection with the server established!\r\n";
@@ -324,9 +324,7 @@ fn any_stream_will_do() {
         .status(0);
     outcome.wrote(format!("{GREETING}{HELLO}"));
     server.stop().status(0);
-    let outcome = crate::harness::netkit(["serve", "lines", "udp:0"])
-        .run()
-        .status(2);
+    let outcome = netkit(["serve", "lines", "udp:0"]).run().status(2);
     outcome.mentions("could not serve lines on udp:0: it needs connections");
 }
 
@@ -419,13 +417,46 @@ fn a_file_of_commands_is_read_again_on_sighup_and_a_broken_one_changes_nothing()
 }
 
 #[test]
+fn commands_that_came_through_a_pipe_stay_when_it_is_empty() {
+    let server = netkit(["serve", "lines", TCP, "--commands", "/dev/stdin"])
+        .input("greeting = 'Welcome'\n")
+        .start();
+    assert_eq!(asked(server.address(), ""), "Welcome\r\n");
+    server.signal(Signal::HUP);
+    server.await_stderr(
+        "kept the commands as they were: /dev/stdin is a pipe, which is read at the start only",
+    );
+    assert_eq!(asked(server.address(), ""), "Welcome\r\n");
+    server.stop().status(0);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_commands_does_not_end_reloading() {
+    let (directory, _) = directory();
+    let shop = directory.path().join("shop.toml");
+    fs::write(&shop, "greeting = 'one'\n").unwrap();
+    let server = serve(["lines", TCP, "--commands", shop.to_str().unwrap()]);
+    fs::remove_file(&shop).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &shop, mode).unwrap();
+    server.signal(Signal::HUP);
+    server.await_stderr("is a pipe, which is read at the start only");
+    fs::remove_file(&shop).unwrap();
+    fs::write(&shop, "greeting = 'two'\n").unwrap();
+    server.signal(Signal::HUP);
+    server.await_stderr("reloaded ");
+    assert_eq!(asked(server.address(), ""), "two\r\n");
+    server.stop().status(0);
+}
+
+#[test]
 fn file_and_commands_exclude_each_other() {
     let args = ["serve", "lines", TCP, "--file", "a", "--commands", "b"];
-    let outcome = crate::harness::netkit(args).run().status(2);
+    let outcome = netkit(args).run().status(2);
     outcome
         .failed_in_one_line()
         .mentions("`--file` is for the built-in commands");
-    let outcome = crate::harness::netkit(["serve", "lines", TCP, "--commands", "/no/such"]).run();
+    let outcome = netkit(["serve", "lines", TCP, "--commands", "/no/such"]).run();
     outcome
         .status(1)
         .failed_in_one_line()

@@ -223,7 +223,7 @@ pub(super) fn read(path: &Path) -> Result<(Contents, bool), Fault> {
 /// Whether it is a pipe: what it held is gone once it was read.
 #[must_use]
 pub fn is_pipe(path: &Path) -> bool {
-    open::is_pipe(path)
+    crate::whole::is_pipe(path)
 }
 
 /// The PEM of a private key under the passphrase in a file.

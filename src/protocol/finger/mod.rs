@@ -11,13 +11,14 @@ mod settings;
 pub(super) use settings::FINGER;
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use self::query::{QUERY_MAX, Query};
@@ -116,8 +117,9 @@ impl Terms {
                 Line::Nothing => return Ok(()),
                 Line::TooLong => TOO_LONG.into(),
                 Line::Whole(line) => {
-                    debug!("{} asks {}", stream.facts().peer, bytes_literal(&line));
-                    self.answer(&screen::one_line(&line)).await
+                    let peer = &stream.facts().peer;
+                    debug!("{peer} asks {}", bytes_literal(&line));
+                    self.answer(&screen::one_line(&line), peer).await
                 }
             },
         };
@@ -133,49 +135,61 @@ impl Terms {
     }
 
     /// Never fails: what goes wrong is logged, and the client learns that something did.
-    async fn answer(&self, line: &str) -> Vec<u8> {
+    async fn answer(&self, line: &str, peer: &impl Display) -> Vec<u8> {
         if !self.answers {
             return Vec::new();
         }
-        let found = match timeout(self.answer_timeout, self.find(line)).await {
-            Ok(found) => found,
-            Err(_elapsed) => {
-                let limit = duration_text(self.answer_timeout);
-                Err(Error::new(Status::Timeout, format!("no answer within {limit}")))
-            }
-        };
+        // One for all: who asks waits no longer where there are more to be asked.
+        let deadline = Instant::now() + self.answer_timeout;
+        let found = self.find(line, deadline).await;
         found.unwrap_or_else(|error| {
-            warn!("could not answer {}: {error}", bytes_literal(line.as_bytes()));
+            let query = bytes_literal(line.as_bytes());
+            warn!("could not answer {query} from {peer}: {error}");
             FAILED.into()
         })
     }
 
-    async fn find(&self, line: &str) -> Result<Vec<u8>> {
+    /// What somebody says, unless it fails or takes too long: then the error names who it was.
+    async fn heard<T>(
+        &self,
+        source: impl Into<String>,
+        deadline: Instant,
+        saying: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let said = timeout_at(deadline, saying).await.unwrap_or_else(|_elapsed| {
+            let limit = duration_text(self.answer_timeout);
+            Err(Error::new(Status::Timeout, format!("no answer within {limit}")))
+        });
+        said.map_err(|error| error.on(source))
+    }
+
+    async fn find(&self, line: &str, deadline: Instant) -> Result<Vec<u8>> {
         let query = match Query::parse(line) {
             Ok(query) => query,
             Err(malformed) => return Ok(format!("Not a query: {malformed}\n").into()),
         };
         let (query, host) = query.next_hop();
         if let Some(host) = host {
-            return self.pass_on(query, &host).await;
+            let asking = self.pass_on(query, &host);
+            return self.heard(format!("asked {host}"), deadline, asking).await;
         }
         let Some(name) = query.user else {
-            return self.list().await;
+            return self.list(deadline).await;
         };
         let wanted = Wanted {
             name,
             long: query.long,
         };
         for users in &self.users {
-            let found = users.find(&wanted).await;
-            if let Some(answer) = found.map_err(|error| error.on(users.source().to_owned()))? {
+            let found = self.heard(users.source(), deadline, users.find(&wanted));
+            if let Some(answer) = found.await? {
                 return Ok(answer);
             }
         }
         Ok(NO_SUCH_USER.into())
     }
 
-    async fn list(&self) -> Result<Vec<u8>> {
+    async fn list(&self, deadline: Instant) -> Result<Vec<u8>> {
         if !self.lists {
             return Ok(NO_LIST.into());
         }
@@ -184,8 +198,8 @@ impl Terms {
         // A user whom two of them know is one.
         let mut seen = HashSet::new();
         for users in &self.users {
-            let found = users.list().await;
-            if let Some(more) = found.map_err(|error| error.on(users.source().to_owned()))? {
+            let found = self.heard(users.source(), deadline, users.list());
+            if let Some(more) = found.await? {
                 lists = true;
                 names.extend(more.into_iter().filter(|name| seen.insert(name.clone())));
             }
@@ -214,8 +228,7 @@ impl Terms {
             return Err(Error::new(Status::Failure, "no stream leads there"));
         };
         let mut heard = Vec::new();
-        let asked = client::ask(stream, &query, ANSWER_MAX, &mut heard).await;
-        asked.map_err(|error| error.on(format!("asked {host}")))?;
+        client::ask(stream, &query, ANSWER_MAX, &mut heard).await?;
         Ok(heard)
     }
 }

@@ -4,7 +4,6 @@
 use std::future::{pending, ready};
 
 use tokio::io::{AsyncWriteExt, DuplexStream};
-use tokio::time::Instant;
 
 use super::users::memory::Memory;
 use super::*;

@@ -16,6 +16,8 @@ use crate::endpoint::Kind;
 use crate::error::Result;
 #[cfg(feature = "config")]
 use crate::error::{Error, Status};
+#[cfg(feature = "config")]
+use crate::whole;
 
 /// Where the commands come from.
 pub(super) enum Source {
@@ -71,6 +73,11 @@ impl Source {
             #[cfg(feature = "config")]
             Source::File { path, given } => {
                 let failed = |error: Error| error.on("kept the commands as they were");
+                // Drained, a pipe would pass for an empty file.
+                if whole::is_pipe(path) {
+                    let why = format!("{given} is a pipe, which is read at the start only");
+                    return Err(failed(Error::new(Status::Failure, why)));
+                }
                 let commands = table::read(path, given).map_err(failed)?;
                 Ok(Some((commands, given.clone())))
             }

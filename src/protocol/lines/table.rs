@@ -1,8 +1,6 @@
 //! A file of commands, in TOML -> `Commands`, or what is wrong with it and in which line.
 //! Absent: answering; and files that commands append to, which are opened when there is something to append.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +12,7 @@ use super::fields::{Fields, Wrong, ticked};
 use super::template::{Names, template};
 use crate::diagnostic::{Span, line_of, listed};
 use crate::error::{Error, Result, Status};
+use crate::whole::{self, Unread};
 
 /// More than anybody writes by hand.
 const LARGEST: u64 = 1024 * 1024;
@@ -30,15 +29,14 @@ const PATTERNS: &[&str] = &["exact", "prefix", "regex"];
 /// # Errors
 /// It cannot be read (status 1), or is not as it should be (2).
 pub(super) fn read(path: &Path, name: &str) -> Result<Commands> {
-    let failed = |error| Error::io(Status::Failure, &error).on(format!("could not read {name}"));
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        let why = format!("{name} is larger than 1 MiB");
-        return Err(Error::new(Status::Usage, why));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    let whole = whole::read(path, LARGEST).map_err(|unread| {
+        let status = match unread {
+            Unread::TooLarge(_) => Status::Usage,
+            _ => Status::Failure,
+        };
+        Error::new(status, unread.to_string()).on(format!("could not read {name}"))
+    })?;
+    let text = String::from_utf8(whole.bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let number = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         let why = format!("{name}, line {number}: not UTF-8");
@@ -409,7 +407,10 @@ close = true
             error.to_string()
         };
         assert_eq!(said(b"# \xc3\xa9\n\xff"), "c.toml, line 2: not UTF-8");
-        assert_eq!(said(&vec![b'#'; 1_100_000]), "c.toml is larger than 1 MiB");
+        assert_eq!(
+            said(&vec![b'#'; 1_100_000]),
+            "could not read c.toml: it is longer than 1MiB"
+        );
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read(&path, "c.toml").unwrap_err().status(), Status::Failure);
     }

@@ -2,12 +2,16 @@
 //! Absent: what the program does, and a time limit; dropping the future kills it and what it started.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::{ANSWER_MAX, Users, Wanted, is_plain};
@@ -20,7 +24,14 @@ use crate::units::size_text;
 const AT_ONCE: usize = 16;
 
 /// Of what a program says on standard error, so much is kept for the log.
-const COMPLAINT_MAX: u64 = 1024;
+const COMPLAINT_MAX: usize = 1024;
+
+/// What of our environment a program gets: enough to find its tools and to know time and language. The rest may hold
+/// secrets, or speak of descriptors and sockets that are ours alone.
+const ENVIRONMENT: &[&str] = &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ"];
+
+/// Bytes read at once.
+const PIECE: usize = 4096;
 
 /// The program.
 #[derive(Debug)]
@@ -48,11 +59,13 @@ impl Program {
     }
 
     async fn ask(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let failed = |error: std::io::Error| Error::io(Status::Failure, &error);
         // The semaphore is never closed.
         let _place = self.places.acquire().await.ok();
+        let mut children = signal(SignalKind::child()).map_err(failed)?;
         let child = Command::new(&self.path)
             .arg(name)
+            .env_clear()
+            .envs(environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -61,66 +74,154 @@ impl Program {
             .spawn()
             .map_err(failed)?;
         let mut running = Running(child);
-        let (output, complaint) = (running.0.stdout.take(), running.0.stderr.take());
-        let (output, complaint) = tokio::try_join!(read_answer(output), read_complaint(complaint))?;
-        let status = running.0.wait().await.map_err(failed)?;
-        if !status.success() {
-            let why = match complaint.is_empty() {
-                true => format!("it ended with {status}"),
-                false => format!("it ended with {status}: {complaint}"),
-            };
-            return Err(Error::new(Status::Failure, why));
+        let mut output = Heard::new(running.0.stdout.take(), ANSWER_MAX + 1);
+        let mut complaint = Heard::new(running.0.stderr.take(), COMPLAINT_MAX);
+        let reading = async {
+            let read = async { tokio::try_join!(output.hear(true), complaint.hear(false)) };
+            read.await.map_err(failed)
+        };
+        // What it started may hold the pipes open for as long as it likes: the answer is there when the program ends.
+        tokio::select! {
+            Err(error) = reading => return Err(error),
+            ended = running.ended(&mut children) => ended?,
         }
-        // A program that has nothing to say knows nobody.
-        Ok(output
-            .iter()
-            .any(|byte| !byte.is_ascii_whitespace())
-            .then_some(output))
+        running.kill();
+        output.drain();
+        complaint.drain();
+        let status = running.0.wait().await.map_err(failed)?;
+        judge(status, output.bytes, &complaint.bytes)
     }
 }
 
-async fn read_answer(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>> {
-    let mut output = Vec::new();
-    if let Some(pipe) = pipe {
-        let mut pipe = pipe.take(ANSWER_MAX as u64 + 1);
-        let read = pipe.read_to_end(&mut output).await;
-        read.map_err(|error| Error::io(Status::Failure, &error))?;
-    }
+fn environment() -> impl Iterator<Item = (&'static str, OsString)> {
+    let names = ENVIRONMENT.iter();
+    names.filter_map(|name| std::env::var_os(name).map(|value| (*name, value)))
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io(Status::Failure, &error)
+}
+
+fn too_much() -> io::Error {
+    io::Error::other(format!("it says more than {}", size_text(ANSWER_MAX as u64)))
+}
+
+/// What a program that has ended means to say.
+fn judge(status: ExitStatus, output: Vec<u8>, complaint: &[u8]) -> Result<Option<Vec<u8>>> {
     if output.len() > ANSWER_MAX {
-        let why = format!("it says more than {}", size_text(ANSWER_MAX as u64));
+        return Err(failed(too_much()));
+    }
+    if !status.success() {
+        let text = String::from_utf8_lossy(complaint);
+        let line = text.lines().next().unwrap_or_default().escape_debug();
+        let why = match complaint.is_empty() {
+            true => format!("it ended with {status}"),
+            false => format!("it ended with {status}: {line}"),
+        };
         return Err(Error::new(Status::Failure, why));
     }
-    Ok(output)
+    // A program that has nothing to say knows nobody.
+    Ok(output
+        .iter()
+        .any(|byte| !byte.is_ascii_whitespace())
+        .then_some(output))
 }
 
-/// The first line; the rest is read and thrown away, so that the program does not block on it.
-async fn read_complaint(pipe: Option<impl AsyncRead + Unpin>) -> Result<String> {
-    let mut said = Vec::new();
-    if let Some(mut pipe) = pipe {
-        // What cannot be read cannot be told.
-        let _ = (&mut pipe).take(COMPLAINT_MAX).read_to_end(&mut said).await;
-        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+/// The beginning of what comes through a pipe.
+struct Heard<P> {
+    pipe: Option<P>,
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl<P: AsyncRead + AsFd + Unpin> Heard<P> {
+    fn new(pipe: Option<P>, most: usize) -> Self {
+        Heard {
+            pipe,
+            bytes: Vec::new(),
+            most,
+        }
     }
-    let text = String::from_utf8_lossy(&said);
-    let line = text.lines().next().unwrap_or_default();
-    Ok(line.escape_debug().to_string())
+
+    fn keep(&mut self, piece: &[u8]) {
+        let room = self.most - self.bytes.len();
+        self.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+
+    /// Listens to the end. Where there is more than is kept that is a failure, or it is thrown away, so that the
+    /// program does not block on it. Dropping the future loses nothing of what came.
+    async fn hear(&mut self, limited: bool) -> io::Result<()> {
+        let mut piece = [0; PIECE];
+        while let Some(pipe) = &mut self.pipe {
+            let count = pipe.read(&mut piece).await?;
+            if count == 0 {
+                break;
+            }
+            self.keep(&piece[..count]);
+            if limited && self.bytes.len() == self.most {
+                return Err(too_much());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what there is, without waiting for more: the runtime has made the pipe one that does not wait.
+    fn drain(&mut self) {
+        let mut piece = [0; PIECE];
+        while self.bytes.len() < self.most {
+            let Some(pipe) = &self.pipe else { return };
+            match rustix::io::read(pipe, &mut piece) {
+                Ok(0) => return,
+                Ok(count) => self.keep(&piece[..count]),
+                Err(Errno::INTR) => {}
+                // There is no more, or it cannot be had.
+                Err(_) => return,
+            }
+        }
+    }
 }
 
 /// A program that runs. Dropped before its end was had, it is killed, and so is what it started.
 struct Running(Child);
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // `id` is there for as long as the process was not waited for, and so its number is nobody else's.
-        let group = self
-            .0
+impl Running {
+    /// Its number, and its group's: for as long as it was not waited for, even if it has ended, nobody else's.
+    fn number(&self) -> Option<Pid> {
+        self.0
             .id()
             .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        if let Some(group) = group {
-            // It may have ended by itself. The runtime takes what is left of it.
-            let _ = kill_process_group(group, Signal::KILL);
+            .and_then(Pid::from_raw)
+    }
+
+    /// Returns once it has ended, and leaves it to be waited for.
+    async fn ended(&self, children: &mut Signal) -> Result<()> {
+        let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while let Some(number) = self.number() {
+            match waitid(WaitId::Pid(number), only_look) {
+                Ok(Some(_)) => break,
+                Ok(None) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(failed(error.into())),
+            }
+            // Some child has ended. Nothing was missed: this was asked for before there was ours.
+            if children.recv().await.is_none() {
+                return Err(Error::new(Status::Failure, "its end cannot be seen"));
+            }
         }
+        Ok(())
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.number() {
+            // All of it may have ended by itself. The runtime takes what is left of the program.
+            let _ = kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -223,7 +324,10 @@ mod tests {
             () = asking => panic!("the program ended"),
             () = started => {}
         }
-        let text = std::fs::read_to_string(&pids).unwrap();
+        await_gone(&std::fs::read_to_string(&pids).unwrap()).await;
+    }
+
+    async fn await_gone(pids: &str) {
         let gone = |pid: &str| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
             Err(_) => true,
             Ok(stat) => stat
@@ -234,9 +338,39 @@ mod tests {
                 .starts_with(['Z', 'X']),
         };
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while !text.split_whitespace().all(gone) {
-            assert!(std::time::Instant::now() < deadline, "still there: {text}");
+        while !pids.split_whitespace().all(gone) {
+            assert!(std::time::Instant::now() < deadline, "still there: {pids}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_there_when_the_program_ends_and_nothing_stays_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        for output in ["", " >/dev/null 2>&1"] {
+            let program = script(directory.path(), &format!("sleep 1000{output} &\necho $!"));
+            let asked = tokio::time::timeout(Duration::from_secs(60), find(&program, "alice")).await;
+            let said = asked.expect("it waits for the child").unwrap().unwrap();
+            await_gone(&String::from_utf8(said).unwrap()).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_was_said_before_the_end_is_heard() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = script(
+            directory.path(),
+            "sleep 1000 &\nhead -c 65535 /dev/zero | tr '\\0' x\necho",
+        );
+        assert_eq!(find(&program, "alice").await.unwrap().unwrap().len(), ANSWER_MAX);
+        let program = script(
+            directory.path(),
+            "sleep 1000 &\nhead -c 65537 /dev/zero | tr '\\0' x",
+        );
+        let long = find(&program, "alice").await.unwrap_err().to_string();
+        assert!(long.contains("more than 64KiB"), "{long}");
+        let program = script(directory.path(), "sleep 1000 &\necho oh dear >&2\nexit 3");
+        let why = find(&program, "alice").await.unwrap_err().to_string();
+        assert!(why.contains("exit status: 3: oh dear"), "{why}");
     }
 }

@@ -3,10 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
@@ -19,7 +17,7 @@ use crate::connection::BoxFuture;
 use crate::diagnostic::{Diagnostic, Span, line_of};
 use crate::error::{Error, Result, Status};
 use crate::need::Need;
-use crate::units::size_text;
+use crate::whole;
 
 /// A longer file is refused, so that memory has a bound.
 const FILE_MAX: u64 = 4 * 1024 * 1024;
@@ -52,12 +50,20 @@ struct Identity {
 
 impl Identity {
     fn of(metadata: &std::fs::Metadata) -> Self {
+        let (modified, changed) = match metadata.file_type().is_fifo() {
+            // It changes by being read.
+            true => ((0, 0), (0, 0)),
+            false => (
+                (metadata.mtime(), metadata.mtime_nsec()),
+                (metadata.ctime(), metadata.ctime_nsec()),
+            ),
+        };
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified,
+            changed,
         }
     }
 }
@@ -108,7 +114,7 @@ impl Shared {
         }
         // Even if it is no good: it is not to be read again until it changes.
         *seen = now;
-        match read(&self.path) {
+        match reread(&self.path) {
             Ok((table, identity)) => {
                 *seen = Some(identity);
                 self.replace(table);
@@ -145,26 +151,32 @@ impl Users for Listed {
 
     fn reload(&self) -> Result<Option<String>> {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (table, identity) = read(&self.0.path)?;
+        let (table, identity) = reread(&self.0.path)?;
         *seen = Some(identity);
         self.0.replace(table);
         Ok(Some(self.0.source.clone()))
     }
 }
 
-fn read(path: &Path) -> Result<(Table, Identity)> {
-    let what = || format!("could not read {}", path.display());
-    let failed = |error: io::Error| Error::io(Status::Failure, &error).on(what());
-    let file = File::open(path).map_err(failed)?;
-    // Of the open file, so that it is the one that is read.
-    let identity = Identity::of(&file.metadata().map_err(failed)?);
-    let mut text = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_MAX {
-        let why = format!("it is longer than {}", size_text(FILE_MAX));
-        return Err(Error::new(Status::Failure, why).on(what()));
+/// Reads the file again. Drained, a pipe would pass for an empty one.
+fn reread(path: &Path) -> Result<(Table, Identity)> {
+    if whole::is_pipe(path) {
+        let why = "it is a pipe, which is read at the start only";
+        return Err(Error::new(Status::Failure, why).on(unread(path)));
     }
-    let text = String::from_utf8(text)
+    read(path)
+}
+
+fn unread(path: &Path) -> String {
+    format!("could not read {}", path.display())
+}
+
+fn read(path: &Path) -> Result<(Table, Identity)> {
+    let what = || unread(path);
+    let whole = whole::read(path, FILE_MAX)
+        .map_err(|unread| Error::new(Status::Failure, unread.to_string()).on(what()))?;
+    let identity = Identity::of(&whole.metadata);
+    let text = String::from_utf8(whole.bytes)
         .map_err(|_| Error::new(Status::Failure, "it is not UTF-8 text").on(what()))?;
     let table = users(&text).map_err(|wrong| wrong.within(&text).on(what()))?;
     Ok((table, identity))
@@ -208,6 +220,9 @@ fn users(text: &str) -> std::result::Result<Table, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     fn wanted(name: &str) -> Wanted {
@@ -246,6 +261,22 @@ mod tests {
         assert_eq!(said(&users, "bob").await.as_deref(), Some("three"));
         put("carol = \"four\"\n");
         assert_eq!(users.list().await.unwrap().unwrap(), ["carol"]);
+    }
+
+    #[tokio::test]
+    async fn what_came_through_a_pipe_is_kept() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        writer.write_all(b"alice = \"one\"\n").unwrap();
+        drop(writer);
+        let users = Listed::open(&path).unwrap();
+        assert_eq!(said(&users, "alice").await.as_deref(), Some("one"));
+        let why = users.reload().unwrap_err().to_string();
+        assert!(
+            why.contains("it is a pipe, which is read at the start only"),
+            "{why}"
+        );
+        assert_eq!(said(&users, "alice").await.as_deref(), Some("one"));
     }
 
     #[test]

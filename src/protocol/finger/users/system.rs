@@ -131,9 +131,17 @@ impl Home {
         statat(&self.0, ".nofinger", AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// The beginning of a file, if it is an ordinary one that anybody may read. We may be able to read more than its
-    /// owner means to show, and a hard link may be to anything.
+    /// Whether anybody may reach what lies in it.
+    fn is_open(&self) -> bool {
+        fstat(&self.0).is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode).contains(Mode::XOTH))
+    }
+
+    /// The beginning of a file, if it is an ordinary one that anybody may read, where it lies. We may be able to read
+    /// more than its owner means to show, and a hard link may be to anything.
     fn read(&self, name: &str, most: usize) -> Option<Vec<u8>> {
+        if !self.is_open() {
+            return None;
+        }
         // One component, not followed if it is a link, leads out of no directory. A pipe is not waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = openat(&self.0, name, flags, Mode::empty()).ok()?;
@@ -172,13 +180,19 @@ mod tests {
     }
 
     fn home() -> TempDir {
-        tempfile::tempdir().unwrap()
+        let home = tempfile::tempdir().unwrap();
+        set_mode(home.path(), 0o755);
+        home
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
     fn put(home: &TempDir, name: &str, text: &str, mode: u32) {
         let path = home.path().join(name);
         fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(&path, mode);
     }
 
     fn said(home: &TempDir, long: bool) -> String {
@@ -223,6 +237,21 @@ mod tests {
             .status();
         assert!(made.unwrap().success());
         assert!(said(&home, true).ends_with("No plan."));
+    }
+
+    #[test]
+    fn in_a_private_home_nothing_is_read() {
+        let home = home();
+        put(&home, ".project", "to wake", 0o644);
+        put(&home, ".plan", "tea", 0o644);
+        for (mode, shows) in [(0o700, false), (0o750, false), (0o754, false), (0o711, true)] {
+            set_mode(home.path(), mode);
+            assert_eq!(said(&home, false).contains("to wake"), shows, "{mode:o}");
+            assert_eq!(said(&home, false).ends_with("tea"), shows, "{mode:o}");
+        }
+        set_mode(home.path(), 0o700);
+        put(&home, ".nofinger", "", 0o600);
+        assert!(describe(&user(home.path()), false).is_none());
     }
 
     #[test]
