@@ -110,7 +110,7 @@ fn pages() -> Vec<String> {
             .map(str::to_owned)
             .collect()
     };
-    let mut pages: Vec<String> = ["netkit-endpoints.7", "netkit-lines.5", "netkit.1"]
+    let mut pages: Vec<String> = ["netkit-endpoints.7", "netkit-finger.5", "netkit-lines.5", "netkit.1"]
         .map(str::to_owned)
         .into();
     for verb in below(&[]) {

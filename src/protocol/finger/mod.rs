@@ -30,6 +30,9 @@ use crate::error::{Error, Result, Status};
 use crate::escape::bytes_literal;
 use crate::units::duration_text;
 
+/// The manual of the back-ends, as sections of a page: a line at the margin is a heading.
+pub const MANUAL: &str = include_str!("manual.txt");
+
 /// The port of finger servers.
 pub const PORT: u16 = 79;
 

@@ -42,7 +42,7 @@ pub(in crate::protocol) static FINGER: Protocol = Protocol {
         Param::absent(
             "command",
             ValueKind::Path,
-            "a program that is run with the name as its argument, without a shell; its output is the answer",
+            "a program that is run with the name as its argument, without a shell; its output is the answer, see netkit-finger(5)",
         )
         .by_name(),
         #[cfg(feature = "http")]
