@@ -88,7 +88,12 @@ impl Upkeep for Finger {
         for users in &self.0.users {
             match users.reload() {
                 Ok(what) => reloaded.extend(what),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    // The caller tells of one.
+                    if let Some(earlier) = failed.replace(error) {
+                        warn!("{earlier}");
+                    }
+                }
             }
         }
         match failed {

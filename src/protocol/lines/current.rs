@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Unfit;
-use super::append::Appender;
+use super::append::{Appender, is_same};
 use super::commands::Commands;
 use super::round::Round;
 #[cfg(feature = "config")]
@@ -85,7 +85,7 @@ pub(super) struct Current {
 impl Current {
     /// Two that write to one file would be in each other's way, so those in use are taken over.
     pub(super) fn new(commands: Commands, before: &[Arc<Appender>]) -> Self {
-        let appender = |path: &PathBuf| match before.iter().find(|file| file.path() == path) {
+        let appender = |path: &PathBuf| match before.iter().find(|file| is_same(file.path(), path)) {
             Some(file) => Arc::clone(file),
             None => Arc::new(Appender::new(path.clone())),
         };
