@@ -493,6 +493,32 @@ fn a_failure_to_save_is_told_again_when_it_is_another_and_so_is_its_end() {
 }
 
 #[test]
+fn a_file_that_cannot_be_appended_to_is_told_at_the_start() {
+    let (directory, file) = directory();
+    let place = directory.path().display();
+    for (path, why) in [
+        (
+            format!("{place}/no/x"),
+            format!("there is no directory {place}/no"),
+        ),
+        (place.to_string(), "it is a directory".to_owned()),
+    ] {
+        let server = serve_lines(path.as_ref(), &[]);
+        server.await_stderr(&format!("nothing can be saved to {path} so far: {why}\n"));
+        server.stop().status(0);
+    }
+    let server = serve_lines(&file, &[]);
+    let said = format!("listening on {}\n", server.endpoint());
+    server.stop().status(0).said(&said);
+    let shop = directory.path().join("shop.toml");
+    fs::write(&shop, "[[command]]\nexact = 'x'\nappend = \"x\\u0000y\"\n").unwrap();
+    let outcome = netkit(["serve", "lines", TCP, "--commands", shop.to_str().unwrap()]).run();
+    outcome
+        .status(2)
+        .mentions("line 3: the name of a file holds no NUL");
+}
+
+#[test]
 fn file_and_commands_exclude_each_other() {
     let args = ["serve", "lines", TCP, "--file", "a", "--commands", "b"];
     let outcome = netkit(args).run().status(2);

@@ -57,6 +57,18 @@ impl Appender {
         &self.target.path
     }
 
+    /// Why nothing could be appended now, as far as that is seen from outside. Nothing is made or opened.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        match std::fs::metadata(self.path()) {
+            Ok(found) if found.is_dir() => Some("it is a directory".into()),
+            Ok(_) => None,
+            Err(_) => {
+                let parent = parent(self.path());
+                (!parent.is_dir()).then(|| format!("there is no directory {}", parent.display()))
+            }
+        }
+    }
+
     /// Appends whole lines; returns once they are on disk.
     ///
     /// # Errors
@@ -174,6 +186,12 @@ impl Target {
     }
 }
 
+/// The directory that a file is in.
+fn parent(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// Opens a file to append to. That it is there at all is made durable as well.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -185,9 +203,8 @@ fn open(path: &Path) -> io::Result<File> {
     }?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // A directory that we may not read cannot be synced by us.
-        if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
+        if let Ok(directory) = File::open(parent(path)) {
             sync(&directory, true)?;
         }
     } else if !metadata.file_type().is_char_device() {

@@ -140,6 +140,9 @@ fn command(
             ));
         }
         (Some((span, "")), _) => return Err(Wrong::new(span, "`append` names a file")),
+        (Some((span, path)), _) if path.contains('\0') => {
+            return Err(Wrong::new(span, "the name of a file holds no NUL"));
+        }
         (Some((_, path)), text) => Some(Append {
             file: file(files, path),
             // By default what is said after the prefix, or all of the line.
