@@ -67,7 +67,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--commands', '--commands', [CompletionResultType]::ParameterName, 'lines: a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again')
             [CompletionResult]::new('--users', '--users', [CompletionResultType]::ParameterName, 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes')
             [CompletionResult]::new('--system', '--system', [CompletionResultType]::ParameterName, 'finger: users of this system, with their .project and .plan')
-            [CompletionResult]::new('--command', '--command', [CompletionResultType]::ParameterName, 'finger: a program that is run with the name as its argument, without a shell; its output is the answer')
+            [CompletionResult]::new('--command', '--command', [CompletionResultType]::ParameterName, 'finger: a program that is run with the name as its argument, without a shell; its output is the answer, see netkit-finger(5)')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'finger: an http or https URL that is asked for with the name behind it')
             [CompletionResult]::new('--no-list', '--no-list', [CompletionResultType]::ParameterName, 'finger: refuse to list the users of --user-entry and --users')
             [CompletionResult]::new('--no-answer', '--no-answer', [CompletionResultType]::ParameterName, 'finger: read a query, then close without an answer')

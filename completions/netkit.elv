@@ -63,7 +63,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --commands 'lines: a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again'
             cand --users 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes'
             cand --system 'finger: users of this system, with their .project and .plan'
-            cand --command 'finger: a program that is run with the name as its argument, without a shell; its output is the answer'
+            cand --command 'finger: a program that is run with the name as its argument, without a shell; its output is the answer, see netkit-finger(5)'
             cand --url 'finger: an http or https URL that is asked for with the name behind it'
             cand --no-list 'finger: refuse to list the users of --user-entry and --users'
             cand --no-answer 'finger: read a query, then close without an answer'

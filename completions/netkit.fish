@@ -64,7 +64,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l file -d 'lines: 
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l commands -d 'lines: a file of commands instead of the built-in ones, see netkit-lines(5); SIGHUP reads it again' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l users -d 'finger: users in a TOML file, `NAME = "TEXT"` a line; read again when it changes' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l system -d 'finger: users of this system, with their .project and .plan' -r
-complete -c netkit -n "__fish_netkit_using_subcommand serve" -l command -d 'finger: a program that is run with the name as its argument, without a shell; its output is the answer' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l command -d 'finger: a program that is run with the name as its argument, without a shell; its output is the answer, see netkit-finger(5)' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l url -d 'finger: an http or https URL that is asked for with the name behind it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l no-list -d 'finger: refuse to list the users of --user-entry and --users' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l no-answer -d 'finger: read a query, then close without an answer' -r

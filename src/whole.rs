@@ -22,9 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) bytes: Vec<u8>,
-    /// It came through a pipe, and is not there a second time.
-    pub(crate) pipe: bool,
-    /// Of the open file, so that it is the one that was read.
+    /// Of the open file, so that it is the one that was read. If it is a pipe, it is not there a second time.
     pub(crate) metadata: Metadata,
 }
 
@@ -91,14 +89,13 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> Result<Whole, Unre
     let file = File::from(file);
     let metadata = file.metadata().map_err(failed)?;
     let kind = metadata.file_type();
-    let pipe = kind.is_fifo();
     let bytes = if kind.is_file() {
         let mut bytes = Vec::new();
         file.take(most.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(failed)?;
         bytes
-    } else if pipe {
+    } else if kind.is_fifo() {
         through_pipe(&file, most, patience)?
     } else {
         return Err(Unread::Other(if kind.is_dir() {
@@ -114,11 +111,7 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> Result<Whole, Unre
     if bytes.len() as u64 > most {
         return Err(Unread::TooLarge(most));
     }
-    Ok(Whole {
-        bytes,
-        pipe,
-        metadata,
-    })
+    Ok(Whole { bytes, metadata })
 }
 
 /// All that comes through a pipe until its writers are gone; at most one byte more than is wanted.
@@ -218,7 +211,7 @@ mod tests {
         // More than fits, so that it comes in pieces.
         let writing = std::thread::spawn(move || writer.write_all(&[b'x'; 200_000]).unwrap());
         let whole = read(&path, LARGEST).unwrap();
-        assert!(whole.pipe);
+        assert!(whole.metadata.file_type().is_fifo());
         assert_eq!(whole.bytes.len(), 200_000);
         writing.join().unwrap();
 

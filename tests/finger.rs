@@ -195,6 +195,31 @@ fn a_program_is_asked() {
 }
 
 #[test]
+fn a_program_that_cannot_be_run_is_told_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (path, why) in [
+        ("/nonexistent/program", "there is no such file"),
+        (
+            "no-program-of-this-name",
+            "no directory of PATH has such a program",
+        ),
+        (directory.path().to_str().unwrap(), "it is no file"),
+        (file.to_str().unwrap(), "it may not be executed"),
+    ] {
+        let server = finger_server(&["--command", path]);
+        server.await_stderr(&format!("--command `{path}` cannot be run so far: {why}\n"));
+        server.stop().status(0);
+    }
+    for path in ["true", "/bin/true"] {
+        let server = finger_server(&["--command", path]);
+        let said = format!("listening on {}\n", server.endpoint());
+        server.stop().status(0).said(&said);
+    }
+}
+
+#[test]
 fn a_program_gets_little_of_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let path = script(directory.path(), "/usr/bin/env");

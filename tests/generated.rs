@@ -110,9 +110,14 @@ fn pages() -> Vec<String> {
             .map(str::to_owned)
             .collect()
     };
-    let mut pages: Vec<String> = ["netkit-endpoints.7", "netkit-lines.5", "netkit.1"]
-        .map(str::to_owned)
-        .into();
+    let mut pages: Vec<String> = [
+        "netkit-endpoints.7",
+        "netkit-finger.5",
+        "netkit-lines.5",
+        "netkit.1",
+    ]
+    .map(str::to_owned)
+    .into();
     for verb in below(&[]) {
         let inner = below(&[&verb]);
         pages.extend(inner.iter().map(|inner| format!("netkit-{verb}-{inner}.1")));

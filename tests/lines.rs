@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::harness::peer::{ask, assert_gone, dial, read_all, reset};
-use crate::harness::{A_MOMENT, PATIENCE, Run, netkit, netkit_after, serve};
+use crate::harness::{A_MOMENT, PATIENCE, Run, eventually, netkit, netkit_after, serve};
 
 const TCP: &str = "tcp:0:127.0.0.1";
 const GREETING: &str = "Connection with the server established!\r\n";
@@ -447,6 +447,75 @@ fn a_pipe_in_the_place_of_a_file_of_commands_does_not_end_reloading() {
     server.await_stderr("reloaded ");
     assert_eq!(asked(server.address(), ""), "two\r\n");
     server.stop().status(0);
+}
+
+#[test]
+fn all_that_fails_to_reload_is_told() {
+    let (directory, _) = directory();
+    let at = |name: &str| directory.path().join(name);
+    fs::create_dir(at("logs")).unwrap();
+    let log = at("logs/log");
+    let text = format!("[[command]]\nprefix = ''\nappend = '{}'\n", log.display());
+    fs::write(at("shop.toml"), text).unwrap();
+    let shop = at("shop.toml");
+    let server = serve(["lines", TCP, "--commands", shop.to_str().unwrap()]);
+    assert_eq!(asked(server.address(), "one\n"), "");
+    eventually("the text to be saved", || {
+        (fs::read_to_string(&log).ok()? == "one\n").then_some(())
+    });
+    fs::rename(at("logs"), at("old")).unwrap();
+    fs::write(&shop, "x").unwrap();
+    server.signal(Signal::HUP);
+    server.await_stderr(&format!("could not reopen {}: no such file", log.display()));
+    server.await_stderr("line 1: ");
+    server.stop().status(0);
+}
+
+#[test]
+fn a_failure_to_save_is_told_again_when_it_is_another_and_so_is_its_end() {
+    let (directory, _) = directory();
+    let file = directory.path().join("logs/log");
+    let logs = file.parent().unwrap();
+    let server = serve_lines(&file, &[]);
+    let write = || asked(server.address(), "write: x\n");
+    let told = |text: &str| server.await_stderr(&format!("{}{text}", file.display()));
+    assert!(write().ends_with(UNSAVED) && write().ends_with(UNSAVED));
+    let said = told(": no such file or directory");
+    assert_eq!(said.matches("could not append").count(), 1, "{said}");
+    fs::write(logs, "").unwrap();
+    assert!(write().ends_with(UNSAVED));
+    told(": not a directory");
+    fs::remove_file(logs).unwrap();
+    fs::create_dir(logs).unwrap();
+    assert!(write().ends_with(SAVED));
+    told(" takes text again");
+    server.stop().status(0);
+}
+
+#[test]
+fn a_file_that_cannot_be_appended_to_is_told_at_the_start() {
+    let (directory, file) = directory();
+    let place = directory.path().display();
+    for (path, why) in [
+        (
+            format!("{place}/no/x"),
+            format!("there is no directory {place}/no"),
+        ),
+        (place.to_string(), "it is a directory".to_owned()),
+    ] {
+        let server = serve_lines(path.as_ref(), &[]);
+        server.await_stderr(&format!("nothing can be saved to {path} so far: {why}\n"));
+        server.stop().status(0);
+    }
+    let server = serve_lines(&file, &[]);
+    let said = format!("listening on {}\n", server.endpoint());
+    server.stop().status(0).said(&said);
+    let shop = directory.path().join("shop.toml");
+    fs::write(&shop, "[[command]]\nexact = 'x'\nappend = \"x\\u0000y\"\n").unwrap();
+    let outcome = netkit(["serve", "lines", TCP, "--commands", shop.to_str().unwrap()]).run();
+    outcome
+        .status(2)
+        .mentions("line 3: the name of a file holds no NUL");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the words for what is none. Absent: what is in it.
 
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::Fault;
@@ -47,9 +47,10 @@ pub(super) fn in_shell(path: &Path) -> String {
 /// Reads a regular file, or a pipe that somebody writes to now. Everything else is refused rather than waited for.
 pub(super) fn read(path: &Path) -> Result<Whole, Fault> {
     let whole = whole::read(path, LARGEST).map_err(|unread| fault(path, &unread))?;
+    let pipe = whole.metadata.file_type().is_fifo();
     Ok(Whole {
-        for_all: !whole.pipe && whole.metadata.mode() & 0o004 != 0,
-        pipe: whole.pipe,
+        for_all: !pipe && whole.metadata.mode() & 0o004 != 0,
+        pipe,
         bytes: whole.bytes,
     })
 }

@@ -64,6 +64,7 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     pages.push(("netkit-endpoints.7".to_owned(), endpoints_page()));
     #[cfg(feature = "config")]
     pages.push(("netkit-lines.5".to_owned(), lines_page()));
+    pages.push(("netkit-finger.5".to_owned(), finger_page()));
     Ok(pages)
 }
 
@@ -131,6 +132,16 @@ fn lines_page() -> Vec<u8> {
     page.text([roman("netkit-lines - files of commands for netkit serve lines")]);
     sections(&mut page, netkit::protocol::lines::MANUAL);
     see_also(&mut page, &[("netkit-serve", "1")]);
+    page.to_roff().into_bytes()
+}
+
+fn finger_page() -> Vec<u8> {
+    let mut page = Roff::new();
+    page.control("TH", ["NETKIT-FINGER", "5", "", SOURCE]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("netkit-finger - where netkit serve finger finds users")]);
+    sections(&mut page, netkit::protocol::finger::MANUAL);
+    see_also(&mut page, &[("netkit-serve", "1"), ("netkit-finger", "1")]);
     page.to_roff().into_bytes()
 }
 

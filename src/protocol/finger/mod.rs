@@ -31,6 +31,9 @@ use crate::escape::bytes_literal;
 use crate::need::Need;
 use crate::units::duration_text;
 
+/// The manual of the back-ends, as sections of a page: a line at the margin is a heading.
+pub const MANUAL: &str = include_str!("manual.txt");
+
 /// The port of finger servers.
 pub const PORT: u16 = 79;
 
@@ -92,7 +95,12 @@ impl Upkeep for Finger {
         for users in &self.0.users {
             match users.reload() {
                 Ok(what) => reloaded.extend(what),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    // The caller tells of one.
+                    if let Some(earlier) = failed.replace(error) {
+                        warn!("{earlier}");
+                    }
+                }
             }
         }
         match failed {

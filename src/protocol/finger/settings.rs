@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::users::Users;
 use super::users::command::Program;
 #[cfg(feature = "config")]
@@ -42,7 +44,7 @@ pub(in crate::protocol) static FINGER: Protocol = Protocol {
         Param::absent(
             "command",
             ValueKind::Path,
-            "a program that is run with the name as its argument, without a shell; its output is the answer",
+            "a program that is run with the name as its argument, without a shell; its output is the answer, see netkit-finger(5)",
         )
         .by_name(),
         #[cfg(feature = "http")]
@@ -151,7 +153,12 @@ fn users(setup: &Setup<'_>) -> Result<Vec<Box<dyn Users>>, Unfit> {
         users.push(Box::new(System::default()));
     }
     if let Some(path) = args.text_if("command") {
-        users.push(Box::new(Program::new(path)));
+        let program = Program::new(path);
+        // It may be there by the time that somebody asks.
+        if let Some(why) = program.obstacle() {
+            warn!("--command {} cannot be run so far: {why}", quoted(path));
+        }
+        users.push(Box::new(program));
     }
     #[cfg(feature = "http")]
     if let Some(prefix) = args.text_if("url") {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use crate::error::{Error, Result, Status, reason};
 
@@ -57,6 +57,18 @@ impl Appender {
         &self.target.path
     }
 
+    /// Why nothing could be appended now, as far as that is seen from outside. Nothing is made or opened.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        match std::fs::metadata(self.path()) {
+            Ok(found) if found.is_dir() => Some("it is a directory".into()),
+            Ok(_) => None,
+            Err(_) => {
+                let parent = parent(self.path());
+                (!parent.is_dir()).then(|| format!("there is no directory {}", parent.display()))
+            }
+        }
+    }
+
     /// Appends whole lines; returns once they are on disk.
     ///
     /// # Errors
@@ -103,9 +115,16 @@ impl Appender {
     }
 }
 
+/// Whether two paths differ in no more than `.` and slashes: two writers of one file would be in each other's way.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    // What is not in front `Path` skips by itself.
+    let plain = |path: &'_ Path| path.strip_prefix(".").unwrap_or(path).to_owned();
+    plain(one) == plain(other)
+}
+
 impl Target {
     fn work(&self, mut jobs: mpsc::Receiver<Job>) {
-        let mut failing = false;
+        let mut failing = None;
         while let Some(first) = jobs.blocking_recv() {
             // A line end in front, for a file that somebody left without one.
             let mut text = vec![b'\n'];
@@ -121,20 +140,24 @@ impl Target {
                 };
             }
             let result = self.commit(&text);
-            match &result {
-                Ok(()) if failing => debug!("{} takes text again", self.path.display()),
-                // Once, not for every client.
-                Err(error) if !failing => {
-                    warn!("could not append to {}: {}", self.path.display(), reason(error));
-                }
-                Ok(()) | Err(_) => {}
-            }
-            failing = result.is_err();
+            self.tell(&mut failing, result.as_ref().err());
             for done in waiting {
                 // Whoever asked may have gone.
                 let _ = done.send(result.as_ref().map_err(|_| Unsaved).copied());
             }
         }
+    }
+
+    /// Tells of a failure once, not for every client; again when the reason is another; and when it is over.
+    fn tell(&self, failing: &mut Option<String>, error: Option<&io::Error>) {
+        let path = self.path.display();
+        let why = error.map(reason);
+        match &why {
+            Some(why) if failing.as_ref() != Some(why) => warn!("could not append to {path}: {why}"),
+            None if failing.is_some() => info!("{path} takes text again"),
+            Some(_) | None => {}
+        }
+        *failing = why;
     }
 
     /// Writes the text and waits until it is on disk. Its first byte, a line end, is left out where the file ends with
@@ -163,6 +186,12 @@ impl Target {
     }
 }
 
+/// The directory that a file is in.
+fn parent(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// Opens a file to append to. That it is there at all is made durable as well.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -174,9 +203,8 @@ fn open(path: &Path) -> io::Result<File> {
     }?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // A directory that we may not read cannot be synced by us.
-        if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
+        if let Ok(directory) = File::open(parent(path)) {
             sync(&directory, true)?;
         }
     } else if !metadata.file_type().is_char_device() {
@@ -308,6 +336,19 @@ mod tests {
             directory.path().join("no/such"),
         ] {
             assert_eq!(Appender::new(path).save(b"x\n".to_vec()).await, Err(Unsaved));
+        }
+    }
+
+    #[test]
+    fn a_dot_or_a_slash_more_makes_no_other_file() {
+        for (one, other, same) in [
+            ("x", "./x", true),
+            ("././a/./b", "a//b", true),
+            ("x", "../x", false),
+            ("a/../x", "x", false),
+            ("/x", "x", false),
+        ] {
+            assert_eq!(is_same(one.as_ref(), other.as_ref()), same, "{one} {other}");
         }
     }
 

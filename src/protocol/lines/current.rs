@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::Unfit;
-use super::append::Appender;
+use super::append::{Appender, is_same};
 use super::commands::Commands;
 use super::round::Round;
 #[cfg(feature = "config")]
@@ -94,9 +96,16 @@ pub(super) struct Current {
 impl Current {
     /// Two that write to one file would be in each other's way, so those in use are taken over.
     pub(super) fn new(commands: Commands, before: &[Arc<Appender>]) -> Self {
-        let appender = |path: &PathBuf| match before.iter().find(|file| file.path() == path) {
+        let appender = |path: &PathBuf| match before.iter().find(|file| is_same(file.path(), path)) {
             Some(file) => Arc::clone(file),
-            None => Arc::new(Appender::new(path.clone())),
+            None => {
+                let file = Appender::new(path.clone());
+                // It may be all right by the time that there is something to save.
+                if let Some(why) = file.obstacle() {
+                    warn!("nothing can be saved to {} so far: {why}", path.display());
+                }
+                Arc::new(file)
+            }
         };
         let files = commands.files.iter().map(appender).collect();
         Current { commands, files }

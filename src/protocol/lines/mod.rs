@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tracing::warn;
 
 use self::current::{Current, Source};
 use self::round::{Round, Then};
@@ -184,20 +185,29 @@ impl Upkeep for Lines {
         let shared = &self.0;
         let current = shared.current();
         let mut reloaded = Vec::new();
-        let mut failed = None;
+        let mut failed = Vec::new();
         for file in &current.files {
             match file.reopen() {
                 Ok(true) => reloaded.push(file.path().display().to_string()),
                 Ok(false) => {}
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => failed.push(error),
             }
         }
-        if let Some((commands, name)) = shared.source.reread()? {
-            let new = Current::new(commands, &current.files);
-            *shared.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-            reloaded.push(name);
+        match shared.source.reread() {
+            Ok(None) => {}
+            Ok(Some((commands, name))) => {
+                let new = Current::new(commands, &current.files);
+                *shared.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                reloaded.push(name);
+            }
+            Err(error) => failed.push(error),
         }
-        match failed {
+        // The caller tells of one; those before it are told here.
+        let last = failed.pop();
+        for error in &failed {
+            warn!("{error}");
+        }
+        match last {
             Some(error) => Err(error),
             None => Ok((!reloaded.is_empty()).then(|| listed(&reloaded, "and"))),
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::append::is_same;
 use super::commands::{Append, Command, Commands, Pattern, Template, said};
 use super::fields::{Fields, Wrong, ticked};
 use super::template::{Names, template};
@@ -139,6 +140,9 @@ fn command(
             ));
         }
         (Some((span, "")), _) => return Err(Wrong::new(span, "`append` names a file")),
+        (Some((span, path)), _) if path.contains('\0') => {
+            return Err(Wrong::new(span, "the name of a file holds no NUL"));
+        }
         (Some((_, path)), text) => Some(Append {
             file: file(files, path),
             // By default what is said after the prefix, or all of the line.
@@ -162,7 +166,8 @@ fn command(
 /// The number of a file; the same path gets the same.
 fn file(files: &mut Vec<PathBuf>, path: &str) -> usize {
     let path = PathBuf::from(path);
-    files.iter().position(|known| *known == path).unwrap_or_else(|| {
+    let known = files.iter().position(|known| is_same(known, &path));
+    known.unwrap_or_else(|| {
         files.push(path);
         files.len() - 1
     })
@@ -261,7 +266,7 @@ append = "sums"
 text = "$1+$to"
 [[command]]
 exact = "log"
-append = "orders"
+append = ".//orders"
 close = true
 "#,
         )

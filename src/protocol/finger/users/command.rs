@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use rustix::fs::Access;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -58,6 +59,25 @@ impl Program {
         }
     }
 
+    /// Why it could not be run now, as far as that is seen from outside.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&'static str> {
+        let path = Path::new(&self.path);
+        if path.is_absolute() {
+            return match std::fs::metadata(path) {
+                Ok(found) if !found.is_file() => Some("it is no file"),
+                Ok(_) if !may_run(path) => Some("it may not be executed"),
+                Ok(_) => None,
+                Err(_) => Some("there is no such file"),
+            };
+        }
+        // Without PATH the system has one of its own.
+        let places = std::env::var_os("PATH")?;
+        let mut candidates = std::env::split_paths(&places).map(|place| place.join(path));
+        let found = candidates.any(|candidate| candidate.is_file() && may_run(&candidate));
+        (!found).then_some("no directory of PATH has such a program")
+    }
+
     async fn ask(&self, name: &str) -> Result<Option<Vec<u8>>> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await.ok();
@@ -91,6 +111,10 @@ impl Program {
         let status = running.0.wait().await.map_err(failed)?;
         judge(status, output.bytes, &complaint.bytes)
     }
+}
+
+fn may_run(path: &Path) -> bool {
+    rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
 
 fn environment() -> impl Iterator<Item = (&'static str, OsString)> {
