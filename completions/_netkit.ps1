@@ -35,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run a built-in protocol on one or more server endpoints')
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
+            [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
@@ -141,6 +142,42 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--hexdump', '--hexdump', [CompletionResultType]::ParameterName, 'Show both directions in hexadecimal with offsets, on standard error')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Show a progress bar, on standard error, wherever that is')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress bar; without either flag there is one if a file is sent from a terminal')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;relay' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Forward to this client endpoint; repeatable')
+            [CompletionResult]::new('--balance', '--balance', [CompletionResultType]::ParameterName, 'Which of several targets is next: one after the other, that with the fewest connections, or the first that can be had')
+            [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'Give up on a target that is not connected by then')
+            [CompletionResult]::new('--max-connections', '--max-connections', [CompletionResultType]::ParameterName, 'Serve at most N connections at once; further clients wait in the backlog')
+            [CompletionResult]::new('--max-connections-per-ip', '--max-connections-per-ip', [CompletionResultType]::ParameterName, 'Serve at most N connections from one address at once; further ones are closed')
+            [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Close a connection on which nothing has moved for so long')
+            [CompletionResult]::new('--handshake-timeout', '--handshake-timeout', [CompletionResultType]::ParameterName, 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first')
+            [CompletionResult]::new('--workers', '--workers', [CompletionResultType]::ParameterName, 'Serve with N threads')
+            [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides')
+            [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Turn away clients from these addresses; a tie denies')
+            [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP')
+            [CompletionResult]::new('--ready-file', '--ready-file', [CompletionResultType]::ParameterName, 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically')
+            [CompletionResult]::new('--ready-fd', '--ready-fd', [CompletionResultType]::ParameterName, 'Write the same lines to descriptor N, then close it')
+            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'After SIGINT or SIGTERM: how long open connections may go on')
+            [CompletionResult]::new('--pidfile', '--pidfile', [CompletionResultType]::ParameterName, 'Write the number of the process to PATH and keep it locked; removed at the end')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Once all is bound, become USER, a name or a number, without supplementary groups and for good')
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Become GROUP instead of the user''s primary group')
+            [CompletionResult]::new('--chroot', '--chroot', [CompletionResultType]::ParameterName, 'Once all is bound, make DIR the root directory')
+            [CompletionResult]::new('--rundir', '--rundir', [CompletionResultType]::ParameterName, 'Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise')
+            [CompletionResult]::new('--umask', '--umask', [CompletionResultType]::ParameterName, 'The permissions that the files we make do not get, in octal')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
+            [CompletionResult]::new('--hexdump', '--hexdump', [CompletionResultType]::ParameterName, 'Show both directions in hexadecimal with offsets, on standard error')
+            [CompletionResult]::new('--once', '--once', [CompletionResultType]::ParameterName, 'Serve one connection, or answer one datagram, then exit')
+            [CompletionResult]::new('--daemonize', '--daemonize', [CompletionResultType]::ParameterName, 'Serve in the background; return once all endpoints are bound, or with the status of the failure')
+            [CompletionResult]::new('--no-sandbox', '--no-sandbox', [CompletionResultType]::ParameterName, 'Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
@@ -348,6 +385,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run a built-in protocol on one or more server endpoints')
             [CompletionResult]::new('connect', 'connect', [CompletionResultType]::ParameterValue, 'Wire a client endpoint to stdin/stdout')
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Accept on a server endpoint and wire it to stdin/stdout')
+            [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
@@ -363,6 +401,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             break
         }
         'netkit;help;listen' {
+            break
+        }
+        'netkit;help;relay' {
             break
         }
         'netkit;help;cert' {

@@ -32,6 +32,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand serve 'Run a built-in protocol on one or more server endpoints'
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
             cand explain 'Show how an endpoint string is read, as client and as server'
@@ -135,6 +136,41 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
             cand --progress 'Show a progress bar, on standard error, wherever that is'
             cand --no-progress 'Show no progress bar; without either flag there is one if a file is sent from a terminal'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;relay'= {
+            cand --to 'Forward to this client endpoint; repeatable'
+            cand --balance 'Which of several targets is next: one after the other, that with the fewest connections, or the first that can be had'
+            cand --connect-timeout 'Give up on a target that is not connected by then'
+            cand --max-connections 'Serve at most N connections at once; further clients wait in the backlog'
+            cand --max-connections-per-ip 'Serve at most N connections from one address at once; further ones are closed'
+            cand --idle-timeout 'Close a connection on which nothing has moved for so long'
+            cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
+            cand --workers 'Serve with N threads'
+            cand --allow 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides'
+            cand --deny 'Turn away clients from these addresses; a tie denies'
+            cand --metrics 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP'
+            cand --ready-file 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically'
+            cand --ready-fd 'Write the same lines to descriptor N, then close it'
+            cand --grace 'After SIGINT or SIGTERM: how long open connections may go on'
+            cand --pidfile 'Write the number of the process to PATH and keep it locked; removed at the end'
+            cand --user 'Once all is bound, become USER, a name or a number, without supplementary groups and for good'
+            cand --group 'Become GROUP instead of the user''s primary group'
+            cand --chroot 'Once all is bound, make DIR the root directory'
+            cand --rundir 'Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise'
+            cand --umask 'The permissions that the files we make do not get, in octal'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
+            cand --hexdump 'Show both directions in hexadecimal with offsets, on standard error'
+            cand --once 'Serve one connection, or answer one datagram, then exit'
+            cand --daemonize 'Serve in the background; return once all endpoints are bound, or with the status of the failure'
+            cand --no-sandbox 'Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do'
             cand -v 'Log connections; twice: log data too'
             cand --verbose 'Log connections; twice: log data too'
             cand -q 'Log errors only'
@@ -324,6 +360,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand serve 'Run a built-in protocol on one or more server endpoints'
             cand connect 'Wire a client endpoint to stdin/stdout'
             cand listen 'Accept on a server endpoint and wire it to stdin/stdout'
+            cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
             cand explain 'Show how an endpoint string is read, as client and as server'
@@ -336,6 +373,8 @@ set edit:completion:arg-completer[netkit] = {|@words|
         &'netkit;help;connect'= {
         }
         &'netkit;help;listen'= {
+        }
+        &'netkit;help;relay'= {
         }
         &'netkit;help;cert'= {
             cand self-signed 'Make a certificate that vouches for itself, and its key'

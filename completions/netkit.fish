@@ -35,6 +35,7 @@ complete -c netkit -n "__fish_netkit_needs_command" -s V -l version -d 'Print ve
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "cert" -d 'Make certificates and keys, and look at them'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "finger" -d 'Query a finger server'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
@@ -131,6 +132,39 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l no-progress -d 
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l to -d 'Forward to this client endpoint; repeatable' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l balance -d 'Which of several targets is next: one after the other, that with the fewest connections, or the first that can be had' -r -f -a "round-robin\t''
+least\t''
+first\t''"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l connect-timeout -d 'Give up on a target that is not connected by then' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections-per-ip -d 'Serve at most N connections from one address at once; further ones are closed' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l workers -d 'Serve with N threads' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l metrics -d 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l pidfile -d 'Write the number of the process to PATH and keep it locked; removed at the end' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l user -d 'Once all is bound, become USER, a name or a number, without supplementary groups and for good' -r -f -a "(__fish_complete_users)"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l group -d 'Become GROUP instead of the user\'s primary group' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l chroot -d 'Once all is bound, make DIR the root directory' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l rundir -d 'Once all is bound, run in DIR, below the new root if there is one; a daemon runs in / otherwise' -r -f -a "(__fish_complete_directories)"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l umask -d 'The permissions that the files we make do not get, in octal' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l hexdump -d 'Show both directions in hexadecimal with offsets, on standard error'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l once -d 'Serve one connection, or answer one datagram, then exit'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l daemonize -d 'Serve in the background; return once all endpoints are bound, or with the status of the failure'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l no-sandbox -d 'Do not hold the server to what it needs by Landlock, as --daemonize, --user, --group and --chroot do'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand cert; and not __fish_seen_subcommand_from self-signed ca issue show trust help" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
@@ -266,15 +300,16 @@ complete -c netkit -n "__fish_netkit_using_subcommand manual" -l syslog -d 'Log 
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "finger" -d 'Query a finger server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen cert finger explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "finger" -d 'Query a finger server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "ca" -d 'Make an authority, which can issue certificates'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "issue" -d 'Issue a certificate of an authority'

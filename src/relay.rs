@@ -1,7 +1,13 @@
-//! Two connections wired to each other, each direction ending on its own: the engine of `connect` and `listen`.
+//! Two connections wired to each other, each direction ending on its own: the engine of `connect` and `listen`, and
+//! with two peers as equals (`forward`) that of `relay`.
 //! Absent: where the connections came from, and what is printed when they end.
 
+mod direction;
+pub mod forward;
+mod pipe;
 pub mod resumable;
+pub mod service;
+pub mod targets;
 
 use std::future::poll_fn;
 use std::io;

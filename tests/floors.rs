@@ -146,7 +146,7 @@ const FLOORS: &[Floor] = &[
                     "tracing",
                 ],
             ),
-            module("relay", &["rustix", "tokio", "tracing"]),
+            module("relay", &["rustix", "socket2", "tokio", "tracing"]),
             module("reconnect", &["tokio", "tracing"]),
             module("script", &["nom", "regex", "tokio", "tracing"]),
             module("bench", &["hdrhistogram", "tokio", "tracing"]),
@@ -214,7 +214,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     (
         "command",
-        &["daemon", "host", "monitored", "report", "session", "talk"],
+        &["daemon", "host", "monitored", "report", "session", "talk", "work"],
     ),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (

@@ -34,6 +34,7 @@ mod proxy_faults;
 mod readme;
 mod ready;
 mod reconnect;
+mod relay;
 mod serve;
 mod tables;
 mod terminal;

@@ -361,7 +361,9 @@ fn with_ready_file(line: &str, number: usize) -> (String, Option<String>) {
     let ours = words.next() == Some("netkit");
     // Options of the log may stand before the verb.
     let verb = words.find(|word| !word.starts_with('-'));
-    let (true, Some(verb @ ("serve" | "listen")), false) = (ours, verb, line.contains(" --ready-fd ")) else {
+    let (true, Some(verb @ ("serve" | "listen" | "relay")), false) =
+        (ours, verb, line.contains(" --ready-fd "))
+    else {
         return (line.to_owned(), None);
     };
     if let Some((_, rest)) = line.split_once(" --ready-file ") {

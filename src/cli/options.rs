@@ -209,3 +209,18 @@ pub(crate) struct DaemonOptions {
     #[arg(long, value_name = "OCTAL", value_parser = mask)]
     pub umask: Option<u32>,
 }
+
+/// All that verbs which serve have in common.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerOptions {
+    #[command(flatten)]
+    pub limits: LimitOptions,
+    #[command(flatten)]
+    pub access: AccessOptions,
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+    #[command(flatten)]
+    pub ready: ReadyOptions,
+    #[command(flatten)]
+    pub daemon: DaemonOptions,
+}

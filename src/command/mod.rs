@@ -12,10 +12,12 @@ mod host;
 mod listen;
 mod manual;
 mod monitored;
+mod relay;
 mod report;
 mod serve;
 mod session;
 mod talk;
+mod work;
 
 use clap::{Parser, Subcommand};
 
@@ -51,6 +53,7 @@ enum Verb {
     Serve(Box<serve::Serve>),
     Connect(connect::Connect),
     Listen(listen::Listen),
+    Relay(Box<relay::Relay>),
     #[cfg(feature = "tls")]
     Cert(cert::Cert),
     Finger(finger::Finger),
@@ -81,6 +84,10 @@ fn work(cli: Cli, colour: bool) -> Result<Status> {
             serve.run(&start_log(cli.log, colour)?)
         }
         Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
+        Verb::Relay(relay) => {
+            relay.set_mask();
+            relay.run(&start_log(cli.log, colour)?)
+        }
         Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?),
         #[cfg(feature = "tls")]
         Verb::Cert(cert) => {

@@ -2,28 +2,20 @@
 //! Absent: accepting, and what the protocols say.
 
 use std::ffi::OsString;
-use std::future::pending;
-use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use super::daemon::{Begun, Daemon};
 use super::host;
-use super::monitored::Metrics;
-use crate::cli::options::{AccessOptions, DaemonOptions, LimitOptions, MetricsOptions, ReadyOptions};
+use super::work::Work;
+use crate::cli::options::ServerOptions;
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
 use netkit::process::place::set_mask;
-use netkit::process::pulse::{Beat, Pulse};
-use netkit::process::{resources, runtime};
 use netkit::protocol::PROTOCOLS;
-use netkit::server::stop::{Stop, stop};
-use netkit::server::{Limits, Server};
-use netkit::transport::Bound;
 
 const NOTES: &str = "\
 Notes:
@@ -96,15 +88,7 @@ pub(crate) struct Serve {
     #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
     #[command(flatten)]
-    limits: LimitOptions,
-    #[command(flatten)]
-    access: AccessOptions,
-    #[command(flatten)]
-    metrics: MetricsOptions,
-    #[command(flatten)]
-    ready: ReadyOptions,
-    #[command(flatten)]
-    daemon: DaemonOptions,
+    server: ServerOptions,
     #[command(flatten)]
     settings: Settings,
 }
@@ -112,7 +96,7 @@ pub(crate) struct Serve {
 impl Serve {
     /// The permissions that no file of ours gets.
     pub(super) fn set_mask(&self) {
-        if let Some(mask) = self.daemon.umask {
+        if let Some(mask) = self.server.daemon.umask {
             set_mask(mask);
         }
     }
@@ -121,7 +105,6 @@ impl Serve {
     pub(super) fn run(self, log: &Log) -> Result<Status> {
         let service = self.settings.service(&self.protocol)?;
         let endpoints = host::endpoints(&self.endpoints)?;
-        let metrics = Metrics::read(&self.metrics)?;
         if service.respond.is_none()
             && let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.carries_datagrams())
         {
@@ -130,106 +113,12 @@ impl Serve {
                 Error::new(Status::Usage, "it needs connections, and datagrams arrive there").on(what),
             );
         }
-        let mut daemon = match Daemon::begin(&self.daemon, log, &endpoints)? {
-            Begun::Here(daemon) => daemon,
-            Begun::Elsewhere(status) => return Ok(status),
-        };
-        resources::raise_descriptors();
-        let output_is_taken =
-            metrics.takes_output() || endpoints.iter().any(|endpoint| endpoint.type_name() == "stdio");
-        let ready = host::ready(&self.ready, output_is_taken)?;
-        let bound = host::bind(&endpoints)?;
-        let monitored = metrics.bind(&bound)?;
-        let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
-        let reloading = host::Reloading::new(&with_files, service.upkeep.clone());
-        let mut needs = service.talk.needs();
-        needs.extend(with_files.iter().flat_map(|bound| bound.needs()));
-        drop(with_files);
-        let keeper = host::keeper(&self.access, self.limits.max_connections_per_ip);
-        let server = Server::new(service, self.limits(), keeper.clone(), monitored.book());
-        let (lever, stop) = stop();
-        let runtime = runtime::current_thread()?;
-        // Whoever reads the ready file may send one.
-        let signals = runtime.block_on(async { host::signals() })?;
-        let written = host::write(ready, &bound)?;
-        daemon.settle(log, &needs)?;
-        // One connection keeps one thread busy; others would wait for more.
-        let workers = if self.limits.once { 1 } else { self.limits.workers };
-        let mut pulse = Pulse::asked_for();
-        let others = (1..workers).map(|_| {
-            let beat = pulse.as_mut().map(Pulse::beat);
-            worker(server.clone(), bound.clone(), stop.clone(), beat)
-        });
-        let others: Vec<_> = others.collect::<Result<_>>()?;
-        let served = runtime.block_on(async {
-            let monitor = monitored.open(keeper, stop.clone())?;
-            host::announce(written, &bound)?;
-            daemon.detach()?;
-            tokio::select! {
-                () = monitor => Ok(()),
-                () = host::attend(pulse, || server.status()) => Ok(()),
-                served = server.run(bound, stop) => served.map_err(failed),
-                () = host::heed(signals, &lever, log, reloading) => Ok(()),
-            }
-        });
-        runtime.shutdown_background();
-        if served.is_err() {
-            // Not a stop in good order: nobody waits for what the other threads have open.
-            lever.pull();
-            lever.pull();
-        }
-        for other in others {
-            // A worker that panicked has said so; the others' work is done all the same.
-            other.join().unwrap_or(Ok(()))?;
-        }
-        served.map(|()| Status::Done)
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            max_connections: self
-                .limits
-                .max_connections
-                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
-            idle_timeout: self.limits.idle_timeout,
-            once: self.limits.once,
-            grace: self.ready.grace,
+        let work = Work {
+            endpoints,
+            service,
             hexdump: self.hexdump,
-            handshake_timeout: self.limits.handshake.handshake_timeout,
-        }
+            sees_to_idle: false,
+        };
+        work.run(&self.server, log)
     }
-}
-
-/// One more thread that accepts on the same endpoints, with a runtime of its own: a connection never moves between
-/// threads.
-fn worker(
-    server: Server,
-    bound: Vec<Arc<dyn Bound>>,
-    stop: Stop,
-    beat: Option<Beat>,
-) -> Result<std::thread::JoinHandle<Result<()>>> {
-    std::thread::Builder::new()
-        .name("worker".into())
-        .spawn(move || {
-            let runtime = runtime::current_thread()?;
-            let served = runtime.block_on(async {
-                let shown = async {
-                    match &beat {
-                        Some(beat) => beat.shown().await,
-                        None => pending().await,
-                    }
-                };
-                tokio::select! {
-                    served = server.run(bound, stop) => served.map_err(failed),
-                    () = shown => Ok(()),
-                }
-            });
-            runtime.shutdown_background();
-            served
-        })
-        .map_err(|error| Error::io(Status::Failure, &error).on("could not start a worker"))
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::io(Status::Failure, &error).on("could not serve")
 }

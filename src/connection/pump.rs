@@ -93,6 +93,15 @@ impl From<Failed> for io::Error {
     }
 }
 
+/// How far a pump has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The end was passed on.
+    Ended,
+    /// There is more at once than was asked to be told of.
+    Bulk,
+}
+
 /// One direction: its bytes that could not be written yet, and how far it is.
 #[derive(Debug, Default)]
 pub struct Pump {
@@ -185,9 +194,26 @@ impl Pump {
 
     /// Moves what can be moved; ready when the end has been passed on.
     ///
+    /// # Errors
+    /// Which end failed, and how.
+    pub fn poll<E: Ends>(&mut self, cx: &mut Context<'_>, ends: &mut E) -> Poll<Result<(), Failed>> {
+        self.poll_until(cx, ends, usize::MAX).map_ok(|_ended| ())
+    }
+
+    /// The same, but ready too when so much was read at once, and has been written: the caller may know a better way
+    /// for bulk.
+    ///
     /// A reader that was never asked for more than it could deliver at once costs no buffer: bytes pass through the
     /// thread's, and only what the writer did not take is kept.
-    pub fn poll<E: Ends>(&mut self, cx: &mut Context<'_>, ends: &mut E) -> Poll<Result<(), Failed>> {
+    ///
+    /// # Errors
+    /// Which end failed, and how.
+    pub fn poll_until<E: Ends>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut E,
+        bulk: usize,
+    ) -> Poll<Result<Progress, Failed>> {
         for _ in 0..CHUNKS_PER_TURN {
             ready!(self.poll_rest(cx, ends))?;
             match self.stage {
@@ -195,12 +221,16 @@ impl Pump {
                 Stage::Ending => {
                     ready!(ends.writer().poll_shutdown(cx)).map_err(Failed::Writing)?;
                     self.stage = Stage::Ended;
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok(Progress::Ended));
                 }
-                Stage::Ended => return Poll::Ready(Ok(())),
+                Stage::Ended => return Poll::Ready(Ok(Progress::Ended)),
             }
             self.starved = false;
+            let before = self.moved;
             match self.poll_chunk(cx, ends)? {
+                Poll::Ready(()) if self.rest.is_empty() && self.moved - before >= bulk as u64 => {
+                    return Poll::Ready(Ok(Progress::Bulk));
+                }
                 Poll::Ready(()) => {}
                 Poll::Pending => {
                     self.starved = true;

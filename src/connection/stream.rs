@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::facts::Facts;
+use super::tap::Direction;
+use super::tap::count::Count;
 
 /// What a stream is made of: any reader and writer that a task may own.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -29,6 +31,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {
 pub struct Stream {
     io: Box<dyn Io>,
     facts: Box<Facts>,
+    /// Rarely any; then one or two.
+    #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
+    counts: Option<Box<Vec<Count>>>,
 }
 
 impl Stream {
@@ -37,6 +42,7 @@ impl Stream {
         Stream {
             io: Box::new(io),
             facts: Box::new(facts),
+            counts: None,
         }
     }
 
@@ -57,6 +63,22 @@ impl Stream {
         Stream {
             io: Box::new(layer(self.io)),
             facts: self.facts,
+            counts: self.counts,
+        }
+    }
+
+    /// Counts what goes by from here on. Unlike a tap it does not see the bytes, so an engine may still take the bare
+    /// socket, and tell with [`Stream::passed`].
+    #[must_use]
+    pub fn counted(mut self, count: Count) -> Self {
+        self.counts.get_or_insert_default().push(count);
+        self
+    }
+
+    /// So much went by without being read or written here.
+    pub fn passed(&self, direction: Direction, bytes: usize) {
+        for count in self.counts.iter().flat_map(|counts| counts.iter()) {
+            count.add(direction, bytes as u64);
         }
     }
 
@@ -64,6 +86,13 @@ impl Stream {
     #[must_use]
     pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
         (self.io, *self.facts)
+    }
+
+    fn written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(length)) = polled {
+            self.passed(Direction::Sent, length);
+        }
+        polled
     }
 
     /// The bare `T` below, if nothing stands in front of it.
@@ -88,13 +117,19 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *self.io).poll_read(cx, buf);
+        if self.counts.is_some() {
+            self.passed(Direction::Received, buf.filled().len() - before);
+        }
+        polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, buf)
+        let polled = Pin::new(&mut *self.io).poll_write(cx, buf);
+        self.written(polled)
     }
 
     fn poll_write_vectored(
@@ -102,7 +137,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut *self.io).poll_write_vectored(cx, bufs);
+        self.written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -99,7 +99,8 @@ pub struct Service {
 
 impl Service {
     /// A service on streams alone.
-    fn streams(talk: impl Talk) -> Self {
+    #[must_use]
+    pub fn streams(talk: impl Talk) -> Self {
         Service {
             talk: Arc::new(talk),
             respond: None,

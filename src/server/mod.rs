@@ -425,13 +425,13 @@ impl Server {
         if let Some(noted) = &mut noted {
             // A layer may have learnt who it is that speaks.
             noted.peer = stream.facts().peer.to_string();
-            taps.push(Box::new(noted.count.clone()));
+            stream = stream.counted(noted.count.clone());
             if enabled!(Level::TRACE) {
                 taps.push(Box::new(Log::of(stream.facts().peer.to_string())));
             }
         }
         if let Some(entry) = &entry {
-            taps.push(Box::new(entry.count.clone()));
+            stream = stream.counted(entry.count.clone());
         }
         stream = tapped_stream(stream, taps);
         if let Some(limit) = self.0.limits.idle_timeout {

@@ -133,6 +133,11 @@ pub trait Connector: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What a connection asks of the system besides the network.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
     /// Takes a layer that belongs beneath this endpoint's own, such as TLS, and right on the wire. Says whether it did:
     /// where it has none of its own, the layer goes on top.
     fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {

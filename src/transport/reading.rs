@@ -10,6 +10,7 @@ use crate::diagnostic::listed;
 use crate::endpoint::{Args, Kind, MAX_DEPTH, Param, Refused, Role, Spec, ValueKind, usage};
 use crate::error::Result;
 use crate::layer::{WRAPPERS, Wrapper};
+use crate::need::Need;
 
 /// A client endpoint, read and checked. Nothing is open yet.
 #[derive(Debug)]
@@ -87,6 +88,10 @@ impl Connector for ClientEndpoint {
 
     fn carries_datagrams(&self) -> bool {
         self.connector.carries_datagrams()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.connector.needs()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::layer::tls::config::{ClientConfig, ClientSettings, KeyFiles, ServerNa
 use crate::layer::tls::current::CurrentClient;
 use crate::layer::tls::doctor::Verifies;
 use crate::layer::{Layer, tls};
+use crate::need::Need;
 use crate::units::duration_text;
 
 /// What `timeout` defaults to; the tables say the same in words.
@@ -181,6 +182,14 @@ impl SecureClient {
 impl Connector for SecureClient {
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         Box::pin(self.secure(self.config(), client))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = self.current.needs();
+        if let Below::Endpoint(connector) = &self.below {
+            needs.extend(connector.needs());
+        }
+        needs
     }
 
     fn beneath(&mut self, layer: &Arc<dyn Layer>) -> bool {

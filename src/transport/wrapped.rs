@@ -107,6 +107,10 @@ impl Connector for WrappedConnector {
         })
     }
 
+    fn needs(&self) -> Vec<Need> {
+        self.inner.needs()
+    }
+
     #[cfg(feature = "tls")]
     fn doctor(&self) -> Option<&dyn Doctor> {
         // Who shows a certificate has taken all layers beneath itself.

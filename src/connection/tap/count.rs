@@ -33,10 +33,17 @@ pub struct Count(pub Arc<Counts>);
 
 impl Tap for Count {
     fn data(&mut self, direction: Direction, bytes: &[u8]) {
+        self.add(direction, bytes.len() as u64);
+    }
+}
+
+impl Count {
+    /// So many more went by.
+    pub fn add(&self, direction: Direction, bytes: u64) {
         let counter = match direction {
             Direction::Received => &self.0.received,
             Direction::Sent => &self.0.sent,
         };
-        counter.fetch_add(bytes.len() as u64, Relaxed);
+        counter.fetch_add(bytes, Relaxed);
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings, key_log};
+use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings, Trust, key_log};
 use super::watched::{Watched, readable_again};
 use crate::cert::Fault;
+use crate::cert::local::Store;
 use crate::cert::own::Own;
 use crate::error::Result;
 use crate::need::Need;
@@ -143,6 +144,17 @@ impl CurrentClient {
     #[must_use]
     pub fn settings(&self) -> &ClientSettings {
         &self.settings
+    }
+
+    /// What connecting asks of the system.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs: Vec<Need> = self.settings.files().into_iter().map(Need::Read).collect();
+        if matches!(self.settings.trust, Trust::Platform) {
+            needs.extend(Store::of_user().map(|store| Need::Read(store.directory())));
+        }
+        needs.extend(key_log().map(Need::Write));
+        needs
     }
 
     /// What a new connection is opened with, where it was read and there is no file that could have changed.

@@ -1,0 +1,141 @@
+//! What verbs that serve have in common: bind, tell, accept until a signal says stop; as a daemon, if that is asked for.
+//! Absent: what is served.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use super::daemon::{Begun, Daemon};
+use super::host;
+use super::monitored::Metrics;
+use crate::cli::options::ServerOptions;
+use netkit::error::{Error, Result, Status};
+use netkit::process::log::Log;
+use netkit::process::pulse::{Beat, Pulse};
+use netkit::process::{resources, runtime};
+use netkit::protocol::Service;
+use netkit::server::stop::{Stop, stop};
+use netkit::server::{Limits, Server};
+use netkit::transport::Bound;
+use netkit::transport::reading::ServerEndpoint;
+
+/// A service, and where it is offered.
+pub(super) struct Work {
+    pub(super) endpoints: Vec<ServerEndpoint>,
+    pub(super) service: Service,
+    /// Show what flows.
+    pub(super) hexdump: bool,
+    /// Idle connections are left to the service.
+    pub(super) sees_to_idle: bool,
+}
+
+impl Work {
+    /// Serves until it is told to stop, or has served once.
+    pub(super) fn run(self, options: &ServerOptions, log: &Log) -> Result<Status> {
+        let metrics = Metrics::read(&options.metrics)?;
+        let limits = Limits {
+            max_connections: options
+                .limits
+                .max_connections
+                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            idle_timeout: options.limits.idle_timeout.filter(|_| !self.sees_to_idle),
+            once: options.limits.once,
+            grace: options.ready.grace,
+            hexdump: self.hexdump,
+            handshake_timeout: options.limits.handshake.handshake_timeout,
+        };
+        let mut daemon = match Daemon::begin(&options.daemon, log, &self.endpoints)? {
+            Begun::Here(daemon) => daemon,
+            Begun::Elsewhere(status) => return Ok(status),
+        };
+        resources::raise_descriptors();
+        let output_is_taken = metrics.takes_output()
+            || self
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.type_name() == "stdio");
+        let ready = host::ready(&options.ready, output_is_taken)?;
+        let bound = host::bind(&self.endpoints)?;
+        let monitored = metrics.bind(&bound)?;
+        let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
+        let reloading = host::Reloading::new(&with_files, self.service.upkeep.clone());
+        let mut needs = self.service.talk.needs();
+        needs.extend(with_files.iter().flat_map(|bound| bound.needs()));
+        drop(with_files);
+        let keeper = host::keeper(&options.access, options.limits.max_connections_per_ip);
+        let server = Server::new(self.service, limits, keeper.clone(), monitored.book());
+        let (lever, stop) = stop();
+        let runtime = runtime::current_thread()?;
+        // Whoever reads the ready file may send one.
+        let signals = runtime.block_on(async { host::signals() })?;
+        let written = host::write(ready, &bound)?;
+        daemon.settle(log, &needs)?;
+        // One connection keeps one thread busy; others would wait for more.
+        let workers = if options.limits.once {
+            1
+        } else {
+            options.limits.workers
+        };
+        let mut pulse = Pulse::asked_for();
+        let others = (1..workers).map(|_| {
+            let beat = pulse.as_mut().map(Pulse::beat);
+            worker(server.clone(), bound.clone(), stop.clone(), beat)
+        });
+        let others: Vec<_> = others.collect::<Result<_>>()?;
+        let served = runtime.block_on(async {
+            let monitor = monitored.open(keeper, stop.clone())?;
+            host::announce(written, &bound)?;
+            daemon.detach()?;
+            tokio::select! {
+                () = monitor => Ok(()),
+                () = host::attend(pulse, || server.status()) => Ok(()),
+                served = server.run(bound, stop) => served.map_err(failed),
+                () = host::heed(signals, &lever, log, reloading) => Ok(()),
+            }
+        });
+        runtime.shutdown_background();
+        if served.is_err() {
+            // Not a stop in good order: nobody waits for what the other threads have open.
+            lever.pull();
+            lever.pull();
+        }
+        for other in others {
+            // A worker that panicked has said so; the others' work is done all the same.
+            other.join().unwrap_or(Ok(()))?;
+        }
+        served.map(|()| Status::Done)
+    }
+}
+
+/// One more thread that accepts on the same endpoints, with a runtime of its own: a connection never moves between
+/// threads.
+fn worker(
+    server: Server,
+    bound: Vec<Arc<dyn Bound>>,
+    stop: Stop,
+    beat: Option<Beat>,
+) -> Result<std::thread::JoinHandle<Result<()>>> {
+    std::thread::Builder::new()
+        .name("worker".into())
+        .spawn(move || {
+            let runtime = runtime::current_thread()?;
+            let served = runtime.block_on(async {
+                let shown = async {
+                    match &beat {
+                        Some(beat) => beat.shown().await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    served = server.run(bound, stop) => served.map_err(failed),
+                    () = shown => Ok(()),
+                }
+            });
+            runtime.shutdown_background();
+            served
+        })
+        .map_err(|error| Error::io(Status::Failure, &error).on("could not start a worker"))
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io(Status::Failure, &error).on("could not serve")
+}

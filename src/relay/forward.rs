@@ -1,0 +1,184 @@
+//! Two peers wired to each other: each direction ends on its own, and what breaks one connection breaks the other.
+//! Absent: where the connections came from, and which of the peers asked for it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::direction::Direction;
+use crate::connection::Stream;
+use crate::connection::pump::Failed;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that was given first: whoever was accepted.
+    Client,
+    /// The other one.
+    Target,
+}
+
+/// Why the two were parted before both had ended.
+#[derive(Debug)]
+pub enum Parted {
+    /// A connection failed. All that had arrived on it was passed on.
+    Lost(Side, io::Error),
+    /// Nothing moved for so long.
+    Idle(Duration),
+}
+
+/// Forwards until both peers have ended, or one connection is lost.
+///
+/// The end of one peer ends our half towards the other, for as long as that one likes to go on. A connection that is
+/// reset resets the other, so that nobody takes a part for the whole.
+///
+/// # Errors
+/// What parted them.
+#[must_use]
+pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwarding {
+    Forwarding {
+        client,
+        target,
+        up: Way::default(),
+        down: Way::default(),
+        idle: idle.map(|limit| Box::new(Idle::new(limit))),
+        turn: false,
+    }
+}
+
+/// Two peers and what is under way between them. It is a future with a name, as an idle pair should cost little: one
+/// that the compiler makes holds its arguments twice.
+pub struct Forwarding {
+    client: Stream,
+    target: Stream,
+    up: Way,
+    down: Way,
+    idle: Option<Box<Idle>>,
+    /// Which direction goes first alternates, so that neither starves the other.
+    turn: bool,
+}
+
+impl Future for Forwarding {
+    type Output = Result<(), Parted>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.advance(cx);
+        if let Poll::Ready(Err(_)) = polled {
+            reset(&self.client);
+            reset(&self.target);
+        }
+        polled
+    }
+}
+
+/// A direction, and what became of it.
+#[derive(Default)]
+struct Way {
+    direction: Direction,
+    /// Its writer takes no more; it may still have something to say.
+    deaf: bool,
+    /// It was reset, which the system says but once.
+    lost: Option<io::Error>,
+}
+
+impl Way {
+    fn over(&self) -> bool {
+        self.deaf || self.direction.ended()
+    }
+
+    /// Moves what can be moved. `to` is the far side of this direction.
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Result<(), io::Error> {
+        if self.over() {
+            return Ok(());
+        }
+        match self.direction.poll(cx, from, to) {
+            Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(Failed::Reading(error))) => Err(error),
+            Poll::Ready(Err(Failed::Writing(error))) => {
+                // What that side still has to say must not get lost with what it no longer wants to hear.
+                self.deaf = true;
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    self.lost = Some(error);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Forwarding {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Parted>> {
+        let (client, target) = (&mut self.client, &mut self.target);
+        self.turn = !self.turn;
+        for up in [self.turn, !self.turn] {
+            if up {
+                let polled = self.up.poll(cx, client, target);
+                polled.map_err(|error| Parted::Lost(Side::Client, error))?;
+            } else {
+                let polled = self.down.poll(cx, target, client);
+                polled.map_err(|error| Parted::Lost(Side::Target, error))?;
+            }
+        }
+        if self.up.over() && self.down.over() {
+            return Poll::Ready(match (self.up.lost.take(), self.down.lost.take()) {
+                (Some(error), _) => Err(Parted::Lost(Side::Target, error)),
+                (None, Some(error)) => Err(Parted::Lost(Side::Client, error)),
+                (None, None) => Ok(()),
+            });
+        }
+        match &mut self.idle {
+            None => Poll::Pending,
+            Some(idle) => {
+                let moved = self.up.direction.moved() + self.down.direction.moved();
+                idle.poll(cx, moved).map(|limit| Err(Parted::Idle(limit)))
+            }
+        }
+    }
+}
+
+/// A limit on how long nothing moves. The clock is looked at when it runs out, not with every byte.
+struct Idle {
+    limit: Duration,
+    sleep: Pin<Box<Sleep>>,
+    moved: u64,
+    since: Instant,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Idle {
+            limit,
+            sleep: Box::pin(tokio::time::sleep(limit)),
+            moved: 0,
+            since: Instant::now(),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, moved: u64) -> Poll<Duration> {
+        if moved != self.moved {
+            (self.moved, self.since) = (moved, Instant::now());
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let until = self.since + self.limit;
+            if until <= Instant::now() {
+                return Poll::Ready(self.limit);
+            }
+            self.sleep.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+}
+
+/// Has the connection end with a reset when it is dropped, where it is one that can: a layer such as TLS leaves out its
+/// own end instead, and a UNIX socket knows none.
+pub fn reset(stream: &Stream) {
+    if let Some(socket) = stream.downcast_ref::<TcpStream>() {
+        // If it fails, the connection is gone already.
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    }
+}
