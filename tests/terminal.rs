@@ -564,7 +564,11 @@ fn a_stopped_run_leaves_the_terminal_to_others_and_goes_on() {
         stat.contains(") T ").then_some(())
     });
     assert_eq!(user.modes(), user.before);
+    // As a shell does.
+    rustix::io::write(user.terminal.as_ref().unwrap(), b"$ fg\n").unwrap();
+    user.sees("$ fg\n");
     user.signal(Signal::CONT);
+    user.sees("> half a ");
     user.types("line\r");
     assert_eq!(read(&peer, 12), b"half a line\n");
     drop(peer);

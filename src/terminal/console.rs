@@ -124,10 +124,15 @@ impl Console {
         move |line: &str| screen.try_show(line)
     }
 
-    /// What stops the process, as Ctrl-Z asks for, with the terminal as it was for as long.
+    /// What stops the process, as Ctrl-Z asks for, with the terminal as it was for as long. Others have written to it by
+    /// the time it goes on, so the line being typed is drawn again.
     pub fn stopper(&self) -> impl Fn() + 'static {
         let modes = self.modes.twin();
-        move || modes.suspend()
+        let screen = self.screen.clone();
+        move || {
+            modes.suspend();
+            screen.redraw();
+        }
     }
 
     /// Shows what is still on its way, and puts the terminal back. The editor's thread waits for the end of the process,

@@ -27,6 +27,9 @@ const PROMPT: &str = "> ";
 /// Texts on their way to the screen; whoever has more waits.
 const TEXTS: usize = 16;
 
+/// Shows nothing: up a line, and down again.
+const NOTHING: &str = "\x1b[A\n";
+
 /// Lines that are remembered for an endpoint.
 const REMEMBERED: usize = 1000;
 
@@ -86,6 +89,11 @@ impl Screen {
     /// Room for a text; `None` if nothing will be shown any more. Cancel safe.
     pub(super) async fn room(&self) -> Option<Room<'_>> {
         self.0.reserve().await.ok().map(Room)
+    }
+
+    /// Has the line being typed drawn again. In vain where the way to the screen is full: then it will be anyway.
+    pub(super) fn redraw(&self) {
+        let _ = self.try_show(NOTHING);
     }
 
     /// Shows a text if that can be done without waiting.
@@ -271,8 +279,6 @@ fn show(
     mut tasks: mpsc::Receiver<Task>,
     gate: &Gate,
 ) {
-    /// Shows nothing: up a line, and down again.
-    const NOTHING: &str = "\x1b[A\n";
     let mut printer = Some(printer);
     while let Some(task) = tasks.blocking_recv() {
         let editing = gate.pass() == Place::Editing;
