@@ -3,10 +3,11 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
@@ -224,6 +225,59 @@ fn what_is_pasted_is_sent_line_by_line() {
     assert_eq!(read_all(&peer), b"one\ntwo\nthree\n");
     drop(peer);
     user.leaves(0);
+}
+
+#[test]
+fn a_paste_that_is_answered_all_the_while_does_not_hold_the_keyboard() {
+    let (state, (listener, endpoint)) = (TempDir::new().unwrap(), listener());
+    let mut user = sit_down(&state, [&endpoint]);
+    let peer = accept(&listener);
+    std::thread::spawn(move || {
+        for line in BufReader::new(&peer).lines().map_while(Result::ok) {
+            let _ = (&peer).write_all(format!("got {line}\n").as_bytes());
+        }
+    });
+    user.is_asked();
+    let lines: String = (0..200).map(|number| format!("line {number}.\r")).collect();
+    user.types(&lines);
+    for number in 0..200 {
+        user.sees(&format!("got line {number}.\n"));
+    }
+    user.types(CTRL_C);
+    user.leaves(130);
+}
+
+#[test]
+fn keys_are_heeded_while_a_peer_floods_the_screen() {
+    for (keys, status) in [(CTRL_C, 130), ("~.\r", 0)] {
+        let (state, (listener, endpoint)) = (TempDir::new().unwrap(), listener());
+        let mut user = sit_down(&state, [&endpoint]);
+        let peer = accept(&listener);
+        let mut flood = peer.try_clone().unwrap();
+        std::thread::spawn(move || while flood.write_all(&b"water\n".repeat(1000)).is_ok() {});
+        user.sees("water");
+        for number in 0..10 {
+            user.types(&format!("abc{number}\r"));
+            assert_eq!(read(&peer, 5), format!("abc{number}\n").as_bytes());
+        }
+        user.types(keys);
+        user.leaves(status);
+    }
+}
+
+#[test]
+fn a_paste_too_long_for_a_peer_that_takes_nothing_does_not_hold_the_keyboard() {
+    let state = TempDir::new().unwrap();
+    let socket = state.path().join("socket");
+    // Nobody accepts, and the system keeps little for such a socket: most of it stays with us.
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let mut user = sit_down(&state, [format!("unix:{}", socket.display())]);
+    user.is_asked();
+    let line = format!("{}\r", "x".repeat(100));
+    user.types(&line.repeat(20_000));
+    user.sees("the peer takes nothing");
+    user.types(CTRL_C);
+    user.leaves(130);
 }
 
 #[test]
@@ -510,7 +564,11 @@ fn a_stopped_run_leaves_the_terminal_to_others_and_goes_on() {
         stat.contains(") T ").then_some(())
     });
     assert_eq!(user.modes(), user.before);
+    // As a shell does.
+    rustix::io::write(user.terminal.as_ref().unwrap(), b"$ fg\n").unwrap();
+    user.sees("$ fg\n");
     user.signal(Signal::CONT);
+    user.sees("> half a ");
     user.types("line\r");
     assert_eq!(read(&peer, 12), b"half a line\n");
     drop(peer);

@@ -20,6 +20,10 @@ const ROOM: usize = 64 * 1024;
 /// Bytes typed, or pasted, that the conversation has not taken. Beyond this the keyboard has to wait.
 const BACKLOG: usize = 1024 * 1024;
 
+/// How long the keyboard waits for a conversation that takes nothing at all. The peer may be waiting for us to show what
+/// it sent, and nothing is shown before the keyboard goes on: from then on lines are refused, and keys heeded.
+const STALL: Duration = Duration::from_secs(1);
+
 /// How long the rest of a line may be in coming before what there is of it is shown.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -82,17 +86,18 @@ impl Console {
         let (asking, wishes) = mpsc::channel(1);
         let (reader, writer) = split(ours);
         let desk = Desk {
-            screen: screen.clone(),
             asking,
             writer,
+            unseen: String::new(),
             backlog: Vec::new(),
+            refused: None,
             ended: false,
             shut: false,
         };
         let console = Console {
             wishes,
+            desk: tokio::spawn(desk.run(keys, screen.clone(), reader)),
             screen,
-            desk: tokio::spawn(desk.run(keys, reader)),
             modes,
         };
         Ok(Some((console, theirs)))
@@ -107,9 +112,10 @@ impl Console {
         }
     }
 
-    /// Shows a text of ours, of whole lines.
+    /// Shows a text of ours, of whole lines. In vain where the screen takes nothing: the user is not there to see it, or
+    /// is in the middle of a long paste, and the conversation must not wait for either.
     pub async fn say(&self, text: impl Into<String>) {
-        self.screen.show(text.into()).await;
+        let _ = tokio::time::timeout(SETTLE, self.screen.show(text.into())).await;
     }
 
     /// What shows a line without tearing the one being typed; it says whether that could be done at once.
@@ -118,19 +124,27 @@ impl Console {
         move |line: &str| screen.try_show(line)
     }
 
-    /// What stops the process, as Ctrl-Z asks for, with the terminal as it was for as long.
+    /// What stops the process, as Ctrl-Z asks for, with the terminal as it was for as long. Others have written to it by
+    /// the time it goes on, so the line being typed is drawn again.
     pub fn stopper(&self) -> impl Fn() + 'static {
         let modes = self.modes.twin();
-        move || modes.suspend()
+        let screen = self.screen.clone();
+        move || {
+            modes.suspend();
+            screen.redraw();
+        }
     }
 
     /// Shows what is still on its way, and puts the terminal back. The editor's thread waits for the end of the process,
     /// as an editor that reads cannot be called off, and there can be no other one. The conversation's stream has to be dropped before.
     pub async fn close(self) {
         let last = async {
-            // Held, so that nothing is edited any more once the last line has come.
-            let _keys = self.desk.await;
-            self.screen.settle().await;
+            let Ok(mut keys) = self.desk.await else { return };
+            // Whoever is still typing must not keep the screen waiting.
+            tokio::select! {
+                () = self.screen.settle() => {}
+                () = keys.ignore() => {}
+            }
         };
         // A terminal that was stopped, with Ctrl-S, shows nothing until it goes on.
         let _ = tokio::time::timeout(SETTLE, last).await;
@@ -159,13 +173,17 @@ fn meaning(line: &str) -> Meaning<'_> {
     }
 }
 
-/// Between the editor and the conversation.
+/// Between the editor and the conversation. It never waits for the screen alone: that may wait for the editor, and the
+/// editor for us.
 struct Desk {
-    screen: Screen,
     asking: mpsc::Sender<Wish>,
     writer: WriteHalf<DuplexStream>,
+    /// To be shown as soon as the screen has room; nothing more is read until then.
+    unseen: String,
     /// Typed, and not taken by the conversation.
     backlog: Vec<u8>,
+    /// Bytes that were typed and given up since the conversation stalled, if it has.
+    refused: Option<usize>,
     /// Nothing more will be sent.
     ended: bool,
     /// And the conversation knows.
@@ -174,49 +192,80 @@ struct Desk {
 
 impl Desk {
     /// Works until the conversation lets go of its stream.
-    async fn run(mut self, mut keys: Keys, mut reader: ReadHalf<DuplexStream>) -> Keys {
+    async fn run(mut self, mut keys: Keys, screen: Screen, mut reader: ReadHalf<DuplexStream>) -> Keys {
         let mut shown = Shown::default();
         let mut buf = vec![0; ROOM];
-        loop {
-            let owing = !self.backlog.is_empty();
+        let mut over = false;
+        while !over || !self.unseen.is_empty() {
+            let seen = self.unseen.is_empty();
+            let owing = !self.backlog.is_empty() || (self.ended && !self.shut);
+            let full = self.backlog.len() >= BACKLOG && self.refused.is_none() && !over;
             tokio::select! {
-                read = reader.read(&mut buf) => match read {
-                    Ok(length @ 1..) => if let Some(text) = shown.take(&buf[..length]) {
-                        self.screen.show(text).await;
-                    },
-                    Ok(0) | Err(_) => break,
-                },
-                passed = pass_on(&mut self.writer, &self.backlog), if owing || (self.ended && !self.shut) => {
-                    match passed {
-                        Ok(0) => self.shut = true,
-                        Ok(length) => drop(self.backlog.drain(..length)),
-                        // The reader sees the end of it as well.
-                        Err(_) => (self.backlog, self.shut) = (Vec::new(), true),
+                room = screen.room(), if !seen => {
+                    let text = std::mem::take(&mut self.unseen);
+                    if let Some(room) = room {
+                        room.show(text);
                     }
                 }
-                Some(typed) = keys.typed.recv(), if self.backlog.len() < BACKLOG => {
-                    self.heed(typed).await;
+                read = reader.read(&mut buf), if seen && !over => match read {
+                    Ok(length @ 1..) => self.unseen.extend(shown.take(&buf[..length])),
+                    Ok(0) | Err(_) => {
+                        over = true;
+                        if shown.has_rest() {
+                            self.unseen = shown.rest();
+                        }
+                    }
+                },
+                passed = pass_on(&mut self.writer, &self.backlog), if owing && !over => match passed {
+                    Ok(0) => self.shut = true,
+                    Ok(length) => self.passed(length),
+                    // The reader sees the end of it as well.
+                    Err(_) => (self.backlog, self.shut) = (Vec::new(), true),
+                },
+                Some(typed) = keys.typed.recv(), if !full => {
+                    if !over {
+                        self.heed(typed);
+                    }
                     keys.go_on();
                 }
-                () = tokio::time::sleep(PAUSE), if shown.has_rest() => self.screen.show(shown.rest()).await,
+                () = tokio::time::sleep(STALL), if full => {
+                    self.refused = Some(0);
+                    self.note("the peer takes nothing: lines are not sent until it does\n");
+                }
+                () = tokio::time::sleep(PAUSE), if seen && shown.has_rest() => self.unseen = shown.rest(),
             }
-        }
-        if shown.has_rest() {
-            self.screen.show(shown.rest()).await;
         }
         keys
     }
 
-    async fn heed(&mut self, typed: Typed) {
+    /// So much of the backlog has gone.
+    fn passed(&mut self, length: usize) {
+        self.backlog.drain(..length);
+        if let Some(refused @ 1..) = self.refused.take() {
+            self.note(&format!("the peer goes on; {refused} bytes were not sent\n"));
+        }
+    }
+
+    /// A text of ours, behind what is to be shown already. One that finds far too much of that is left out.
+    fn note(&mut self, text: &str) {
+        if self.unseen.len() < ROOM {
+            self.unseen.push_str(text);
+        }
+    }
+
+    fn heed(&mut self, typed: Typed) {
         let wish = match typed {
             Typed::Line(line) => match meaning(&line) {
-                Meaning::Help => return self.screen.show(HELP.into()).await,
+                Meaning::Help => return self.note(HELP),
                 Meaning::Wish(wish) => wish,
                 Meaning::Send(_) if self.ended => {
-                    let note = "our half has ended: nothing more can be sent (~? helps)\n";
-                    return self.screen.show(note.into()).await;
+                    return self.note("our half has ended: nothing more can be sent (~? helps)\n");
                 }
                 Meaning::Send(text) => {
+                    if let Some(refused) = &mut self.refused {
+                        *refused += text.len() + 1;
+                        return;
+                    }
                     self.backlog.extend_from_slice(text.as_bytes());
                     self.backlog.push(b'\n');
                     return;

@@ -13,7 +13,7 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::Validator;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{ColorMode, Config, Context, Editor, Helper};
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +26,9 @@ const PROMPT: &str = "> ";
 
 /// Texts on their way to the screen; whoever has more waits.
 const TEXTS: usize = 16;
+
+/// Shows nothing: up a line, and down again.
+const NOTHING: &str = "\x1b[A\n";
 
 /// Lines that are remembered for an endpoint.
 const REMEMBERED: usize = 1000;
@@ -56,6 +59,14 @@ impl Keys {
         // There is room for one, which is all that is owed; an editor that has ended needs none.
         let _ = self.go.try_send(());
     }
+
+    /// Lets whatever is typed pass unheeded, for as long as this is waited for.
+    pub(super) async fn ignore(&mut self) {
+        while self.typed.recv().await.is_some() {
+            self.go_on();
+        }
+        std::future::pending().await
+    }
 }
 
 /// Where texts are shown, above the line being typed.
@@ -75,6 +86,16 @@ impl Screen {
         let _ = self.0.send(Task::Show(text)).await;
     }
 
+    /// Room for a text; `None` if nothing will be shown any more. Cancel safe.
+    pub(super) async fn room(&self) -> Option<Room<'_>> {
+        self.0.reserve().await.ok().map(Room)
+    }
+
+    /// Has the line being typed drawn again. In vain where the way to the screen is full: then it will be anyway.
+    pub(super) fn redraw(&self) {
+        let _ = self.try_show(NOTHING);
+    }
+
     /// Shows a text if that can be done without waiting.
     pub(super) fn try_show(&self, text: &str) -> bool {
         self.0.try_send(Task::Show(text.to_owned())).is_ok()
@@ -87,6 +108,16 @@ impl Screen {
         if self.0.send(Task::Settle(done)).await.is_ok() {
             let _ = settled.await;
         }
+    }
+}
+
+/// A place on the way to the screen.
+pub(super) struct Room<'a>(mpsc::Permit<'a, Task>);
+
+impl Room<'_> {
+    /// Shows a text of whole lines.
+    pub(super) fn show(self, text: String) {
+        self.0.send(Task::Show(text));
     }
 }
 
@@ -248,8 +279,6 @@ fn show(
     mut tasks: mpsc::Receiver<Task>,
     gate: &Gate,
 ) {
-    /// Shows nothing: up a line, and down again.
-    const NOTHING: &str = "\x1b[A\n";
     let mut printer = Some(printer);
     while let Some(task) = tasks.blocking_recv() {
         let editing = gate.pass() == Place::Editing;
@@ -315,6 +344,12 @@ impl Hinter for Hooks {
     type Hint = String;
 }
 
-impl Validator for Hooks {}
+impl Validator for Hooks {
+    fn validate(&self, _: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        // The line ends here. A text that is handed to the editor while it leaves would overtake those it still has.
+        self.0.move_to(Place::Between);
+        Ok(ValidationResult::Valid(None))
+    }
+}
 
 impl Helper for Hooks {}
