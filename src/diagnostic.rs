@@ -6,6 +6,7 @@ use std::fmt;
 use unicode_width::UnicodeWidthChar;
 
 use crate::error::{Error, Status};
+use crate::escape::misleads;
 
 /// A picture is at most this wide, indentation apart: what most terminals show without wrapping.
 const COLUMNS_MAX: usize = 100;
@@ -176,13 +177,7 @@ fn shown(c: char) -> (char, usize) {
     match c {
         '\0'..='\x1f' => (char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'), 1),
         '\x7f' => ('\u{2421}', 1),
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => ('\u{fffd}', 1),
+        c if c.is_control() || misleads(c) => ('\u{fffd}', 1),
         _ => (c, c.width().unwrap_or(1)),
     }
 }

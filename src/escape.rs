@@ -31,6 +31,16 @@ pub fn bytes_literal(bytes: &[u8]) -> String {
     format!("b\"{}\"", escape(bytes))
 }
 
+/// Whether a character, though no control, makes text look like what it is not: it turns the direction of writing, ends a
+/// line where nobody expects that, or is not seen at all.
+#[must_use]
+pub fn misleads(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
 /// An escape that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EscapeError {

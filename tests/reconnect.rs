@@ -39,21 +39,35 @@ fn a_peer_that_closes_while_there_may_be_more_to_send_is_connected_to_again() {
 }
 
 #[test]
-fn a_reset_is_a_loss_even_when_all_was_sent() {
+fn a_reset_after_the_last_of_the_input_is_a_loss_for_good() {
     let (listener, endpoint) = listener();
     let client = stubborn(&endpoint).input("question").start();
     let first = accept(&listener);
     assert_eq!(read_all(&first), b"question");
     reset(first);
+    client.wait().status(8).said(&format!(
+        "error: lost the connection to {endpoint}: connection reset by the peer\n"
+    ));
+}
+
+#[test]
+fn a_reset_is_no_end_where_there_is_no_input() {
+    let (listener, endpoint) = listener();
+    let client = stubborn(&endpoint)
+        .args(["--no-stdin", "--send", "subscribe"])
+        .start();
+    let first = accept(&listener);
+    assert_eq!(read_all(&first), b"subscribe");
+    reset(first);
     let mut second = accept(&listener);
-    assert_eq!(read_all(&second), b"");
-    second.write_all(b"answer").unwrap();
+    assert_eq!(read_all(&second), b"subscribe");
+    second.write_all(b"news").unwrap();
     drop(second);
     client
         .wait()
         .status(0)
-        .wrote("answer")
-        .mentions("connection reset by the peer; 8 bytes were sent on it");
+        .wrote("news")
+        .mentions("connection reset by the peer; 9 bytes were sent on it");
 }
 
 #[test]

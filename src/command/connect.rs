@@ -38,7 +38,9 @@ Notes:
   kept for the next one; what was sent on a lost one may or may not have
   arrived, and a warning says how much it was. The run is over when the input
   has ended, all of it was sent, and the peer closes cleanly; a peer that
-  closes earlier, or breaks off, is connected to again. A certificate that is
+  closes earlier, or breaks off, is connected to again. One that breaks off after
+  the last of the input was sent to it ends the run with status 8: nothing is
+  left to be sent again. A certificate that is
   refused is tried again too, as servers renew theirs; a key or a root of ours
   that cannot be read ends the run with status 2. -v shows each attempt, its
   delay and its reason; a loss, and the first failed attempt after it, always are.

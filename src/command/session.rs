@@ -89,6 +89,7 @@ impl<'a> Session<'a> {
             let talk = console.converse_resumably(stream, &terms, &mut self.outbound, &counts, never);
             match talk.await? {
                 Round::Over(status) => return Ok(status),
+                Round::Lost(loss) if loss.is_final() => return loss.end(&terms),
                 Round::Lost(loss) => loss.warn(self.endpoint.text()),
                 Round::Left => {}
             }
@@ -216,7 +217,7 @@ impl<'a> Session<'a> {
         match done {
             Round::Left => Ok(Turn::Lost),
             Round::Over(status) => Ok(Turn::Over(status)),
-            Round::Lost(loss) if self.again.reconnect => {
+            Round::Lost(loss) if self.again.reconnect && !loss.is_final() => {
                 loss.warn(endpoint);
                 Ok(Turn::Lost)
             }

@@ -199,9 +199,12 @@ impl Console {
             Err(Broken::Peer(error)) if !IdleLimit::caused(&error) => Some(error),
             Err(broken) => return finish(Err(broken), terms).map(Round::Over),
         };
+        let sent = counts.0.sent();
         Ok(Round::Lost(Loss {
+            // What is said first is said to the next one too.
+            all: outbound.is_done() && sent > head.len() as u64,
             broken,
-            sent: counts.0.sent(),
+            sent,
             waiting: outbound.waiting(),
         }))
     }
@@ -285,11 +288,19 @@ pub(super) struct Loss {
     broken: Option<io::Error>,
     /// Bytes that it took; how many of them arrived, nobody knows.
     sent: u64,
+    /// Our input has ended, and the last of it was among them.
+    all: bool,
     /// Bytes that were read and that it did not take.
     waiting: usize,
 }
 
 impl Loss {
+    /// Whether another connection could not make up for it: the peer broke off, and nothing is left to be sent. With a
+    /// peer that closes, the run would have been over.
+    pub(super) fn is_final(&self) -> bool {
+        self.broken.is_some() && self.all
+    }
+
     /// What it means for a run that wants no other connection.
     pub(super) fn end(self, terms: &Terms<'_>) -> Result<Status> {
         finish(
@@ -307,6 +318,7 @@ impl Loss {
             broken,
             sent,
             waiting,
+            ..
         } = self;
         let why = broken
             .as_ref()

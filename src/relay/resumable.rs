@@ -64,6 +64,7 @@ pub async fn converse_resumably<L: AsyncRead + AsyncWrite + Unpin>(
         down: Pump::default(),
         deaf: false,
         lost: None,
+        gone: false,
         half_close_timeout,
         deadline: None,
         last_look: None,
@@ -80,8 +81,10 @@ struct Part<'a> {
     down: Pump,
     /// The peer takes no more from us; it may still have something to say.
     deaf: bool,
-    /// It broke the connection off, as our writing was told.
+    /// It broke the connection off, as our writing was told, or our reading.
     lost: Option<io::Error>,
+    /// Nothing more comes from it.
+    gone: bool,
     half_close_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Runs after the peer's end, while our input may turn out to have ended too.
@@ -101,21 +104,22 @@ impl Part<'_> {
         if self.turn {
             self.poll_up(cx, local, peer)?;
         }
-        if !self.down.ended() {
+        if !self.gone {
             let mut ends = Across {
                 from: &mut *peer,
                 to: &mut Unending(&mut *local),
             };
             match self.down.poll(cx, &mut ends) {
-                Poll::Pending | Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(Failed::Reading(error))) => return Poll::Ready(Err(Broken::Peer(error))),
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.gone = true,
+                Poll::Ready(Err(Failed::Reading(error))) => (self.lost, self.gone) = (Some(error), true),
                 Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
                     return Poll::Ready(Ok(Parting::Ours));
                 }
                 Poll::Ready(Err(Failed::Writing(error))) => return Poll::Ready(Err(Broken::Output(error))),
             }
         }
-        if self.down.ended() {
+        if self.gone {
             return self.poll_parting(cx, local);
         }
         if !self.turn {
@@ -135,7 +139,7 @@ impl Part<'_> {
         peer: &mut Stream,
     ) -> Result<(), Broken> {
         // What is read from now on would be sent to nobody.
-        if self.deaf || self.up.ended() || self.down.ended() {
+        if self.deaf || self.up.ended() || self.gone {
             return Ok(());
         }
         match self.poll_head(cx, peer) {
@@ -183,15 +187,12 @@ impl Part<'_> {
         }
     }
 
-    /// The peer has ended: whether that was the end of it all.
+    /// The peer has ended, or broken off: whether that was the end of it all.
     fn poll_parting<L: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         local: &mut L,
     ) -> Poll<Result<Parting, Broken>> {
-        if let Some(error) = self.lost.take() {
-            return Poll::Ready(Err(Broken::Peer(error)));
-        }
         // Input that has ended without our having had the time to see it makes this a good end.
         let seen = self.up.poll_ahead(cx, local).map_err(Broken::Input)?;
         if seen.is_pending() {
@@ -199,6 +200,9 @@ impl Part<'_> {
                 .last_look
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_INPUT)));
             ready!(pause.as_mut().poll(cx));
+        }
+        if let Some(error) = self.lost.take() {
+            return Poll::Ready(Err(Broken::Peer(error)));
         }
         let done = self.head.is_empty() && self.up.has_read_all() && self.up.unwritten() == 0;
         Poll::Ready(Ok(if done { Parting::Done } else { Parting::Left }))

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use crate::escape::misleads;
+
 /// A line, or what there is of it, is shown once it is so long.
 const LINE_MAX: usize = 16 * 1024;
 
@@ -39,8 +41,8 @@ impl Shown {
     }
 }
 
-/// The bytes as text. What would move the cursor, change colours or titles, ask the terminal to type answers, or turn
-/// the direction of writing is shown as an escape; so is what is no UTF-8.
+/// The bytes as text. What would move the cursor, change colours or titles, ask the terminal to type answers, or make
+/// it look like another text is shown as an escape; so is what is no UTF-8.
 fn harmless(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -52,7 +54,7 @@ fn harmless(bytes: &[u8]) -> String {
                 '\r' if chars.peek() == Some(&'\n') => {}
                 '\r' => text.push_str("\\r"),
                 '\0'..='\x7f' if c.is_control() => escaped(&mut text, c as u8),
-                c if c.is_control() || turns(c) => {
+                c if c.is_control() || misleads(c) => {
                     // Writing to a String does not fail.
                     let _ = write!(text, "{}", c.escape_unicode());
                 }
@@ -68,11 +70,6 @@ fn harmless(bytes: &[u8]) -> String {
 
 fn escaped(text: &mut String, byte: u8) {
     let _ = write!(text, "\\x{byte:02x}");
-}
-
-/// Unicode's controls of the direction of writing.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
 }
 
 #[cfg(test)]
@@ -111,6 +108,10 @@ mod tests {
         assert_eq!(
             harmless("\u{9b}2J \u{202e}txt é".as_bytes()),
             "\\u{9b}2J \\u{202e}txt é"
+        );
+        assert_eq!(
+            harmless("a\u{2028}b\u{2029}c\u{feff}d\u{200f}".as_bytes()),
+            "a\\u{2028}b\\u{2029}c\\u{feff}d\\u{200f}"
         );
         assert_eq!(harmless(b"\xff\xc3"), "\\xff\\xc3");
     }

@@ -1,6 +1,8 @@
 //! What may be shown: text without control characters, in either direction, and CRLF at the end of every line.
 //! Absent: what the text says.
 
+use crate::escape::misleads;
+
 /// The text of `bytes` that a terminal can be shown: line ends and tabs stay, other control characters and marks that
 /// turn a line round are left out, and what is not UTF-8 becomes the replacement character.
 #[must_use]
@@ -23,11 +25,7 @@ pub fn one_line(bytes: &[u8]) -> String {
 
 /// Whether a character stays where it is put: RFC 1288, 3.3, written for ASCII, and what Unicode added to it.
 fn is_harmless(c: char) -> bool {
-    !c.is_control()
-        && !matches!(
-            c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        )
+    !c.is_control() && !misleads(c)
 }
 
 /// An answer as RFC 1288, 2.2 wants it: screened, every line ended by CRLF, the last one too.
