@@ -449,6 +449,42 @@ fn a_tilde_reconnects_and_unsent_input_is_not_lost() {
     user.leaves(0);
 }
 
+/// A peer behind a socket for which the system keeps little, and a user who has typed more than that and left.
+fn leaving_in_a_hurry(state: &TempDir) -> (User, UnixListener, String) {
+    let socket = state.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut user = sit_down(state, [format!("unix:{}", socket.display())]);
+    user.is_asked();
+    let lines = format!("{}\r", "x".repeat(99)).repeat(4000);
+    user.types(&lines);
+    user.types("~.\r");
+    user.sees("> ~.\n");
+    (user, listener, lines.replace('\r', "\n"))
+}
+
+#[test]
+fn what_was_typed_before_leaving_is_sent() {
+    let state = TempDir::new().unwrap();
+    let (mut user, listener, lines) = leaving_in_a_hurry(&state);
+    let (peer, _) = listener.accept().unwrap();
+    assert!(read_all(&peer) == lines.as_bytes());
+    // And it is not waited for a peer that has it all.
+    user.leaves(0);
+    assert!(!plain(&user.screen.so_far()).contains("warning"));
+}
+
+#[test]
+fn what_could_not_be_sent_before_leaving_is_told() {
+    let state = TempDir::new().unwrap();
+    let (mut user, listener, lines) = leaving_in_a_hurry(&state);
+    user.sees("warning: ");
+    let screen = user.leaves(0);
+    let (_, said) = screen.split_once("warning: ").unwrap();
+    let unsent: usize = said.split(' ').next().unwrap().parse().unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    assert_eq!(read_all(&peer).len() + unsent, lines.len(), "{said}");
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn a_connection_is_left_in_good_order() {

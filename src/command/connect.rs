@@ -38,18 +38,19 @@ Notes:
   kept for the next one; what was sent on a lost one may or may not have
   arrived, and a warning says how much it was. The run is over when the input
   has ended, all of it was sent, and the peer closes cleanly; a peer that
-  closes earlier, or breaks off, is connected to again. One that breaks off after
-  the last of the input was sent to it ends the run with status 8: nothing is
-  left to be sent again. A certificate that is
-  refused is tried again too, as servers renew theirs; a key or a root of ours
-  that cannot be read ends the run with status 2. -v shows each attempt, its
-  delay and its reason; a loss, and the first failed attempt after it, always are.
+  closes earlier, or breaks off, is connected to again. One that breaks off
+  after the last of the input was sent to it ends the run with status 8: nothing
+  is left to be sent again. A certificate that is refused is tried again too, as
+  servers renew theirs; a key or a root of ours that cannot be read ends the run
+  with status 2. -v shows each attempt, its delay and its reason; a loss, and
+  the first failed attempt after it, always are.
 
   On a terminal, with both standard input and output, lines are edited before
   they are sent, each with an LF (--crlf: CRLF) at its end, and what comes is
   shown above the line being typed. A line that begins with ~ may be for netkit:
   ~. disconnects, ~r reconnects, ~i shows facts of the connection, ~? helps, and
-  ~~ sends a ~. Ctrl-D on an empty line ends our half, what comes is still
+  ~~ sends a ~. What was typed before ~. is sent first, for as long as 1s; a
+  warning says how much the peer did not take. Ctrl-D on an empty line ends our half, what comes is still
   shown; Ctrl-C ends the run with status 130. So that a peer cannot drive the
   terminal, control characters that it sends, other than LF and tab, are shown
   as escapes such as \\x1b; an unfinished line is shown as a line of its own.

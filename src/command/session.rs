@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
-use tracing::{Level, debug, enabled};
+use tracing::{Level, debug, enabled, warn};
 
-use super::talk::{Console, Round, Terms};
+use super::talk::{Console, GOODBYE, Round, Terms};
 use crate::cli::options::{ReconnectOptions, TalkOptions};
 #[cfg(feature = "tls")]
 use netkit::cert::{Name, inspect};
@@ -43,6 +43,8 @@ pub(super) struct Session<'a> {
 /// What came of a connection's part of the conversation at a terminal.
 enum Turn {
     Over(Status),
+    /// The user has left.
+    Left,
     /// The user wants another connection, now.
     Redial,
     Lost,
@@ -131,11 +133,20 @@ impl<'a> Session<'a> {
             };
             let connected = match connected {
                 Reached::Peer(stream) => stream,
-                Reached::End(status) => return Ok(status),
+                Reached::End(status) => {
+                    if status == Status::Done {
+                        self.tell_unsent(&mut console).await;
+                    }
+                    return Ok(status);
+                }
             };
             said(connected.facts());
             match self.round(terminal, &mut console, connected).await? {
                 Turn::Over(status) => return Ok(status),
+                Turn::Left => {
+                    self.tell_unsent(&mut console).await;
+                    return Ok(Status::Done);
+                }
                 Turn::Redial => dialling = self.dialling(),
                 Turn::Lost => {}
             }
@@ -180,6 +191,7 @@ impl<'a> Session<'a> {
         let facts = connected.facts().clone();
         let counts = Count::default();
         let terms = Terms::of(self.talk, endpoint);
+        let passed_on = self.outbound.passed_on();
         let (leave, left) = oneshot::channel::<()>();
         let leaving = async {
             let _ = left.await;
@@ -191,7 +203,12 @@ impl<'a> Session<'a> {
                 tokio::select! {
                     done = &mut talk => break Err(done?),
                     wish = terminal.wish() => match wish {
-                        Wish::Disconnect => break Ok(Turn::Over(Status::Done)),
+                        // What was typed before goes first, to a peer that takes it; how that one ends is all the same.
+                        Wish::Disconnect => tokio::select! {
+                            done = &mut talk => break Err(done.map(|_| Round::Left)?),
+                            _ = tokio::time::timeout(GOODBYE, passed_on) => break Ok(Turn::Left),
+                            () = interrupted(terminal) => return Ok(Turn::Over(Status::Interrupted)),
+                        },
                         Wish::Reconnect => break Ok(Turn::Redial),
                         Wish::Interrupt => return Ok(Turn::Over(Status::Interrupted)),
                         Wish::Failed(why) => return Err(unusable(why)),
@@ -211,11 +228,21 @@ impl<'a> Session<'a> {
         self.judge(terminal, done).await
     }
 
+    /// Warns of what was typed before the user left, and was sent to nobody.
+    async fn tell_unsent(&self, console: &mut Console) {
+        let endpoint = self.endpoint.text();
+        match console.unsent(&self.outbound).await {
+            0 => {}
+            1 => warn!("1 byte that was typed was not sent to {endpoint}"),
+            unsent => warn!("{unsent} bytes that were typed were not sent to {endpoint}"),
+        }
+    }
+
     /// What is to follow the end of a connection.
     async fn judge(&self, terminal: &console::Console, done: Round) -> Result<Turn> {
         let endpoint = self.endpoint.text();
         match done {
-            Round::Left => Ok(Turn::Lost),
+            Round::Left => Ok(Turn::Left),
             Round::Over(status) => Ok(Turn::Over(status)),
             Round::Lost(loss) if self.again.reconnect && !loss.is_final() => {
                 loss.warn(endpoint);
@@ -251,6 +278,11 @@ impl<'a> Session<'a> {
             },
         }
     }
+}
+
+/// Returns when the user wants no more than to be gone.
+async fn interrupted(terminal: &mut console::Console) {
+    while terminal.wish().await != Wish::Interrupt {}
 }
 
 fn unusable(why: String) -> Error {

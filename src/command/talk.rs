@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::{Level, debug, enabled, warn};
 
 use crate::cli::options::TalkOptions;
@@ -30,7 +30,7 @@ use netkit::transport::stdio;
 const QUIET: Duration = Duration::from_secs(1);
 
 /// How long a connection that we leave may take to be ended in good order, as TLS does.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Runs `work` within a limit on the whole run.
 pub(super) async fn within(
@@ -207,6 +207,19 @@ impl Console {
             sent,
             waiting: outbound.waiting(),
         }))
+    }
+
+    /// Takes what our end still has to say, up to its end, for nobody; gives how much there was, with what `outbound` has.
+    pub(super) async fn unsent(&mut self, outbound: &Outbound) -> usize {
+        let mut unsent = outbound.waiting();
+        let mut buf = vec![0; 16 * 1024];
+        let rest = async {
+            while let Ok(read @ 1..) = self.stream.read(&mut buf).await {
+                unsent += read;
+            }
+        };
+        let _ = tokio::time::timeout(GOODBYE, rest).await;
+        unsent
     }
 
     /// Talks with a peer in datagrams; `quiet` is how long it may be silent once our input has ended.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::{Broken, LAST_INPUT, Unending};
@@ -16,19 +17,33 @@ use crate::connection::pump::{Across, Failed, Pump};
 
 /// Our input on its way to one connection after the other.
 #[derive(Debug, Default)]
-pub struct Outbound(Pump);
+pub struct Outbound {
+    pump: Pump,
+    /// Whether the connection there is has all of it, the end included.
+    passed_on: watch::Sender<bool>,
+}
 
 impl Outbound {
     /// Bytes that were read from our input and that no connection has taken.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.unwritten()
+        self.pump.unwritten()
     }
 
     /// Our input has ended, and a connection has taken all of it.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.0.has_read_all() && self.waiting() == 0
+        self.pump.has_read_all() && self.waiting() == 0
+    }
+
+    /// Returns when the connection that there is then has taken all of our input, and knows that it has ended.
+    pub fn passed_on(&self) -> impl Future<Output = ()> + use<> {
+        let mut passed_on = self.passed_on.subscribe();
+        async move {
+            if passed_on.wait_for(|all| *all).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -57,10 +72,12 @@ pub async fn converse_resumably<L: AsyncRead + AsyncWrite + Unpin>(
     outbound: &mut Outbound,
     half_close_timeout: Option<Duration>,
 ) -> Result<Parting, Broken> {
-    outbound.0.begin_anew();
+    outbound.pump.begin_anew();
+    outbound.passed_on.send_replace(false);
     let mut part = Part {
         head,
-        up: &mut outbound.0,
+        up: &mut outbound.pump,
+        passed_on: &outbound.passed_on,
         down: Pump::default(),
         deaf: false,
         lost: None,
@@ -78,6 +95,7 @@ struct Part<'a> {
     /// What is left of it.
     head: &'a [u8],
     up: &'a mut Pump,
+    passed_on: &'a watch::Sender<bool>,
     down: Pump,
     /// The peer takes no more from us; it may still have something to say.
     deaf: bool,
@@ -152,7 +170,11 @@ impl Part<'_> {
             to: peer,
         };
         match self.up.poll(cx, &mut ends) {
-            Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.passed_on.send_replace(true);
+                Ok(())
+            }
             Poll::Ready(Err(failed)) => self.judge(failed),
         }
     }
@@ -328,5 +350,30 @@ mod tests {
         };
         let (parting, got) = tokio::join!(talk, listen);
         assert_eq!((parting.unwrap(), got.as_str()), (Parting::Done, "again"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_when_a_connection_has_all() {
+        let (mut local, mut user) = duplex(1000);
+        user.write_all(b"0123456789").await.unwrap();
+        user.shutdown().await.unwrap();
+        let mut outbound = Outbound::default();
+        let passed_on = outbound.passed_on();
+        tokio::pin!(passed_on);
+        let (mut stream, mut peer) = connection(4);
+        let talk = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None);
+        tokio::pin!(talk);
+        let mut got = [0; 4];
+        tokio::select! {
+            _ = &mut talk => panic!("the peer has not ended"),
+            () = &mut passed_on => panic!("the peer has not read"),
+            read = peer.read_exact(&mut got) => drop(read.unwrap()),
+        }
+        let mut rest = Vec::new();
+        tokio::select! {
+            _ = &mut talk => panic!("the peer has not ended"),
+            ((), _) = async { tokio::join!(&mut passed_on, peer.read_to_end(&mut rest)) } => {}
+        }
+        assert_eq!(rest, b"456789");
     }
 }

@@ -43,7 +43,7 @@ Ctrl-D ends our half: what comes is still shown. Ctrl-C ends the run.
 /// What the user asks of whoever runs the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// `~.`
+    /// `~.`: nothing is typed behind it. The conversation's stream ends after what was typed before.
     Disconnect,
     /// `~r`
     Reconnect,
@@ -91,6 +91,7 @@ impl Console {
             unseen: String::new(),
             backlog: Vec::new(),
             refused: None,
+            leaving: false,
             ended: false,
             shut: false,
         };
@@ -184,6 +185,8 @@ struct Desk {
     backlog: Vec<u8>,
     /// Bytes that were typed and given up since the conversation stalled, if it has.
     refused: Option<usize>,
+    /// The user is about to go.
+    leaving: bool,
     /// Nothing more will be sent.
     ended: bool,
     /// And the conversation knows.
@@ -258,6 +261,7 @@ impl Desk {
             Typed::Line(line) => match meaning(&line) {
                 Meaning::Help => return self.note(HELP),
                 Meaning::Wish(wish) => wish,
+                Meaning::Send(_) if self.leaving => return,
                 Meaning::Send(_) if self.ended => {
                     return self.note("our half has ended: nothing more can be sent (~? helps)\n");
                 }
@@ -278,8 +282,11 @@ impl Desk {
             Typed::Interrupt => Wish::Interrupt,
             Typed::Failed(why) => Wish::Failed(why),
         };
+        let last = wish == Wish::Disconnect;
         // One wish at a time is enough: who is not heard types it again.
-        let _ = self.asking.try_send(wish);
+        if self.asking.try_send(wish).is_ok() && last {
+            (self.ended, self.leaving) = (true, true);
+        }
     }
 }
 
