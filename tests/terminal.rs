@@ -558,7 +558,8 @@ fn a_reset_is_told_as_ever() {
     let (state, (listener, endpoint)) = (TempDir::new().unwrap(), listener());
     let mut user = sit_down(&state, [&endpoint]);
     let peer = accept(&listener);
-    user.is_asked();
+    // Before, it would be a connection that could not be made.
+    user.sees("~? helps");
     reset(peer);
     user.sees("error:");
     user.sees("connection reset by the peer");

@@ -50,10 +50,11 @@ Notes:
   shown above the line being typed. A line that begins with ~ may be for netkit:
   ~. disconnects, ~r reconnects, ~i shows facts of the connection, ~? helps, and
   ~~ sends a ~. What was typed before ~. is sent first, for as long as 1s; a
-  warning says how much the peer did not take. Ctrl-D on an empty line ends our half, what comes is still
-  shown; Ctrl-C ends the run with status 130. So that a peer cannot drive the
-  terminal, control characters that it sends, other than LF and tab, are shown
-  as escapes such as \\x1b; an unfinished line is shown as a line of its own.
+  warning says how much the peer did not take. Ctrl-D on an empty line ends our
+  half, what comes is still shown; Ctrl-C ends the run with status 130. So that
+  a peer cannot drive the terminal, control characters that it sends, other than
+  LF and tab, are shown as escapes such as \\x1b; an unfinished line is shown as
+  a line of its own.
   Lines are remembered for each endpoint, below netkit/history in the state
   directory ($XDG_STATE_HOME, or ~/.local/state), for their owner alone; not
   those that begin with a space or a ~, and none with --no-history. None of this
