@@ -561,6 +561,38 @@ fn nobody_known_is_a_usage_error_before_anything_is_touched() {
 }
 
 #[test]
+fn what_was_given_to_who_is_the_user_already_is_given_up() {
+    let Some(()) = root() else { return };
+    let Some(setpriv) = installed(&["setpriv"]) else {
+        return;
+    };
+    let binary = tempfile::tempdir_in("/tmp").unwrap();
+    fs::set_permissions(binary.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let own = binary.path().join("netkit");
+    fs::copy(env!("CARGO_BIN_EXE_netkit"), &own).unwrap();
+    // As a service manager does with AmbientCapabilities=; and a descriptor that nobody meant for us.
+    let script = format!(
+        "exec 7</dev/null; exec {setpriv} --reuid 65534 --regid 65534 --clear-groups --inh-caps +setuid,+setgid \
+         --ambient-caps +setuid,+setgid {} serve echo tcp:0:127.0.0.1 --user 65534",
+        own.display()
+    );
+    let server = program("bash", ["-c", &script]).start();
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    let status = fs::read_to_string(server.proc("status")).unwrap();
+    for field in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(
+            status.contains(&format!("{field}:\t0000000000000000\n")),
+            "{status}"
+        );
+    }
+    assert!(
+        fs::read_link(server.proc("fd/7")).is_ok_and(|link| link != Path::new("/dev/null"))
+            || !Path::new(&server.proc("fd/7")).exists()
+    );
+    server.stop().status(0);
+}
+
+#[test]
 fn who_is_not_root_cannot_become_another() {
     let Some(()) = root() else { return };
     let Some(setpriv) = installed(&["setpriv"]) else {

@@ -110,11 +110,14 @@ impl Daemon {
     /// # Errors
     /// Status 1: what the system says; nothing may be served then.
     pub(super) fn settle(&mut self, log: &Log, needs: &[Need]) -> Result<()> {
-        if self.root.is_some() || self.identity.is_some() {
+        let elsewhere = self.root.is_some() || self.identity.is_some();
+        if elsewhere {
             notify::connect();
         }
-        if let Some(detaching) = &self.detaching {
-            detaching.close_inherited()?;
+        if elsewhere || self.detaching.is_some() {
+            daemon::close_inherited()?;
+        }
+        if self.detaching.is_some() {
             notify::main_process();
         }
         let mut sandbox = self.sandboxed.then(|| Sandbox::new(needs));

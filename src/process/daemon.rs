@@ -98,16 +98,17 @@ fn not_detached(error: io::Error) -> Error {
     Error::io(Status::Failure, &error).on("could not detach the daemon")
 }
 
-impl Detaching {
-    /// Closes what was left open for somebody else, a lock of the caller's say. All that was left open for us has to
-    /// be taken over by now, and the root to be the old one, which has /proc.
-    ///
-    /// # Errors
-    /// Status 1: what the system says.
-    pub fn close_inherited(&self) -> Result<()> {
-        kernel::close_inherited().map(drop).map_err(not_detached)
-    }
+/// Closes what was left open for somebody else, a lock or a secret of the caller's say. All that was left open for us has
+/// to be taken over by now, and the root to be the old one, which has /proc.
+///
+/// # Errors
+/// Status 1: what the system says.
+pub fn close_inherited() -> Result<()> {
+    let closed = kernel::close_inherited().map(drop);
+    closed.map_err(|error| Error::io(Status::Failure, &error).on("could not close what was left open"))
+}
 
+impl Detaching {
     /// Leaves the session and its terminal, and the standard descriptors; then lets the parent go. Everything has to be
     /// bound and told by now.
     ///

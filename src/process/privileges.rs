@@ -3,7 +3,7 @@
 
 use std::io;
 
-use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups, getresgid, getresuid};
+use nix::unistd::{Gid, Group, Uid, User, geteuid, getgroups, getresgid, getresuid};
 use nix::unistd::{setgid, setgroups, setresgid, setresuid, setuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
@@ -54,8 +54,10 @@ impl Identity {
     /// # Errors
     /// Status 1: the system refuses, or root could be had back.
     pub fn shed(self) -> Result<()> {
-        if self.is_already() {
-            // Only root may give up groups; whoever is not root has little to shed.
+        if self.is_already()? {
+            // Only root may give up groups. Capabilities anybody may, and a service manager may have given some.
+            give_up_capabilities()?;
+            for_good(root_is_gone(self.group))?;
             debug!("runs as {} already", self.said());
         } else {
             self.become_it()?;
@@ -69,10 +71,18 @@ impl Identity {
     }
 
     /// Where this asks for what one who is not root is already.
-    fn is_already(self) -> bool {
-        !geteuid().is_root()
-            && self.user.is_none_or(|user| user == geteuid())
-            && self.group.is_none_or(|group| group == getegid())
+    fn is_already(self) -> Result<bool> {
+        let seen = || -> io::Result<bool> {
+            let (user, group) = (getresuid()?, getresgid()?);
+            Ok(!geteuid().is_root()
+                && self
+                    .user
+                    .is_none_or(|wanted| [user.real, user.effective, user.saved] == [wanted; 3])
+                && self
+                    .group
+                    .is_none_or(|wanted| [group.real, group.effective, group.saved] == [wanted; 3]))
+        };
+        seen().map_err(|error| Error::io(Status::Failure, &error).on("could not see who this is"))
     }
 
     fn become_it(self) -> Result<()> {
@@ -95,26 +105,12 @@ impl Identity {
         if user.is_root() {
             return Ok(());
         }
-        // The kernel takes them with the last of root's numbers, unless it was told to leave them.
-        let none = CapabilitySets {
-            effective: CapabilitySet::empty(),
-            permitted: CapabilitySet::empty(),
-            inheritable: CapabilitySet::empty(),
-        };
-        clear_ambient_capability_set()
-            .and_then(|()| set_capabilities(None, none))
-            .map_err(|error| Error::io(Status::Failure, &error.into()).on("could not give up capabilities"))
+        give_up_capabilities()
     }
 
     /// That nothing of what was is left, and that root cannot be had back.
     fn is_for_good(self) -> Result<()> {
-        let Some(left) = self.left().map_err(|error| {
-            Error::io(Status::Failure, &error).on("could not see whether privileges were shed")
-        })?
-        else {
-            return Ok(());
-        };
-        Err(Error::new(Status::Failure, left).on("privileges were not shed for good"))
+        for_good(self.left())
     }
 
     fn left(self) -> io::Result<Option<&'static str>> {
@@ -135,19 +131,7 @@ impl Identity {
         if user.is_root() {
             return Ok(None);
         }
-        let held = capabilities(None)?;
-        if !(held.effective | held.permitted | held.inheritable).is_empty() {
-            return Ok(Some("capabilities are left"));
-        }
-        let root = Uid::from_raw(0);
-        if setuid(root).is_ok() || setresuid(root, root, root).is_ok() {
-            return Ok(Some("root can be had back"));
-        }
-        let root = Gid::from_raw(0);
-        if self.group != Some(root) && (setgid(root).is_ok() || setgroups(&[root]).is_ok()) {
-            return Ok(Some("the group of root can be had back"));
-        }
-        Ok(None)
+        root_is_gone(self.group)
     }
 
     fn said(self) -> String {
@@ -198,6 +182,46 @@ fn find_group(name: &str) -> Result<Gid> {
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number| digits && *number != u32::MAX)
+}
+
+/// The kernel takes them with the last of root's numbers, unless it was told to leave them.
+fn give_up_capabilities() -> Result<()> {
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    clear_ambient_capability_set()
+        .and_then(|()| set_capabilities(None, none))
+        .map_err(|error| Error::io(Status::Failure, &error.into()).on("could not give up capabilities"))
+}
+
+/// What is left of privileges, if anything, as an error.
+fn for_good(left: io::Result<Option<&'static str>>) -> Result<()> {
+    let left = left.map_err(|error| {
+        Error::io(Status::Failure, &error).on("could not see whether privileges were shed")
+    })?;
+    match left {
+        None => Ok(()),
+        Some(left) => Err(Error::new(Status::Failure, left).on("privileges were not shed for good")),
+    }
+}
+
+/// What is left to one who is not root; `group` may be root's, if it was asked for.
+fn root_is_gone(group: Option<Gid>) -> io::Result<Option<&'static str>> {
+    let held = capabilities(None)?;
+    if !(held.effective | held.permitted | held.inheritable).is_empty() {
+        return Ok(Some("capabilities are left"));
+    }
+    let root = Uid::from_raw(0);
+    if setuid(root).is_ok() || setresuid(root, root, root).is_ok() {
+        return Ok(Some("root can be had back"));
+    }
+    let root = Gid::from_raw(0);
+    if group != Some(root) && (setgid(root).is_ok() || setgroups(&[root]).is_ok()) {
+        return Ok(Some("the group of root can be had back"));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

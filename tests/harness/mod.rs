@@ -324,7 +324,8 @@ impl Run {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    fn proc(&self, name: &str) -> String {
+    /// A file of its directory in /proc.
+    pub(crate) fn proc(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.pid.as_raw_nonzero())
     }
 
