@@ -511,6 +511,8 @@ fn a_kept_connection_comes_back_and_the_typed_line_stays() {
     let backoff = ["--reconnect", "--backoff", "initial=10ms,jitter=0"];
     let mut user = sit_down(&state, [&[endpoint.as_str()][..], &backoff].concat());
     let first = accept(&listener);
+    // Before that a reset would be one more failure to connect.
+    user.sees("~? helps");
     user.is_asked();
     user.types("half a ");
     user.sees("half a ");
