@@ -94,6 +94,7 @@ struct Parts {
     picture: Option<String>,
     help: Option<String>,
     absence: bool,
+    alert: Option<String>,
 }
 
 impl Error {
@@ -107,6 +108,7 @@ impl Error {
             picture: None,
             help: None,
             absence: false,
+            alert: None,
         }))
     }
 
@@ -151,6 +153,19 @@ impl Error {
     #[must_use]
     pub fn is_absence(&self) -> bool {
         self.0.absence
+    }
+
+    /// Says that the other end broke off with this alert of TLS, by its registered name.
+    #[must_use]
+    pub fn alert(mut self, name: impl Into<String>) -> Self {
+        self.0.alert = Some(name.into());
+        self
+    }
+
+    /// The alert of TLS with which the other end broke off, by its registered name: `unknown_ca`.
+    #[must_use]
+    pub fn alert_name(&self) -> Option<&str> {
+        self.0.alert.as_deref()
     }
 
     /// The status that a run ends with because of this.

@@ -1,10 +1,12 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! waiting for a descriptor, catching signals for a while, becoming two processes, and Landlock.
+//! waiting for a descriptor, catching signals for a while, becoming two processes, children that end with us, and Landlock.
 //! Absent: everything for which a crate has a safe form.
 #![allow(unsafe_code, reason = "no safe function does any of it")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use nix::libc;
@@ -204,6 +206,24 @@ pub fn fork() -> io::Result<Option<Pid>> {
             let child = Pid::from_raw(child.as_raw());
             child.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
         }
+    }
+}
+
+/// Makes a program be killed when the thread that starts it ends, however that comes about.
+pub fn die_with_us(command: &mut Command) {
+    let us = rustix::process::getpid();
+    let set = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // Who has ended before cannot be waited for any more.
+        match rustix::process::getppid() == Some(us) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    };
+    // SAFETY: between fork and exec the closure makes two system calls, and allocates nothing: an error is a number, or a
+    // kind without words.
+    unsafe {
+        command.pre_exec(set);
     }
 }
 

@@ -124,6 +124,13 @@ fn registered(name: &'static str) -> &'static str {
     }
 }
 
+/// The alert with which the far end broke off, by its registered name, such as `unknown_ca`; `None` where an error of an
+/// established connection has another cause.
+#[must_use]
+pub fn alert_of(error: &io::Error) -> Option<String> {
+    words::alert_of(error)
+}
+
 /// An established TLS connection whose errors are in words.
 struct Secure(TlsStream<Wire>);
 

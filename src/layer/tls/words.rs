@@ -322,6 +322,38 @@ fn day(time: UnixTime) -> String {
 
 /// What the far end said when it refused.
 fn refusal(who: &str, alert: Alert) -> Error {
+    refused_with(who, alert).alert(registered(alert))
+}
+
+/// The name of an alert as IANA lists it: `unknown_ca`.
+fn registered(alert: Alert) -> String {
+    match alert {
+        Alert::UnknownCA => return "unknown_ca".into(),
+        Alert::UnrecognisedName => return "unrecognized_name".into(),
+        Alert::UnknownPSKIdentity => return "unknown_psk_identity".into(),
+        Alert::EncryptedClientHelloRequired => return "ech_required".into(),
+        _ => {}
+    }
+    let Some(name) = alert.as_str() else {
+        return u8::from(alert).to_string();
+    };
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+/// The alert with which the far end broke off, if it is what this error is about.
+pub(super) fn alert_of(error: &io::Error) -> Option<String> {
+    let error: &Error = error.get_ref()?.downcast_ref()?;
+    error.alert_name().map(str::to_owned)
+}
+
+fn refused_with(who: &str, alert: Alert) -> Error {
     let us = if who == "the client" { "our" } else { "the client" };
     let certificate = |why: &str| {
         let whose = if us == "our" {

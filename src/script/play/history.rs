@@ -48,7 +48,11 @@ impl History {
     }
 
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        if let Some(Event { what: What::Sent(kept, more), .. }) = self.events.back_mut() {
+        if let Some(Event {
+            what: What::Sent(kept, more),
+            ..
+        }) = self.events.back_mut()
+        {
             return add(kept, more, bytes);
         }
         let (mut kept, mut more) = (Vec::new(), 0);
@@ -57,7 +61,11 @@ impl History {
     }
 
     pub(super) fn received(&mut self, bytes: &[u8]) {
-        if let Some(Event { what: What::Received(kept, more), .. }) = self.events.back_mut() {
+        if let Some(Event {
+            what: What::Received(kept, more),
+            ..
+        }) = self.events.back_mut()
+        {
             return add(kept, more, bytes);
         }
         let (mut kept, mut more) = (Vec::new(), 0);

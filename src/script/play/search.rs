@@ -68,7 +68,10 @@ impl Search {
                 if unread[..count] != bytes[..count] {
                     Look::Never
                 } else if count == bytes.len() {
-                    Look::Found(Found { end: count, captures: Vec::new() })
+                    Look::Found(Found {
+                        end: count,
+                        captures: Vec::new(),
+                    })
                 } else {
                     Look::NotYet
                 }
@@ -78,14 +81,17 @@ impl Search {
                 // What is there may be the beginning of it.
                 self.passed = (unread.len() + 1).saturating_sub(bytes.len()).max(self.passed);
                 match found {
-                    Some(at) => Look::Found(Found { end: at + bytes.len(), captures: Vec::new() }),
+                    Some(at) => Look::Found(Found {
+                        end: at + bytes.len(),
+                        captures: Vec::new(),
+                    }),
                     None => Look::NotYet,
                 }
             }
             Wanted::Pattern(pattern) => {
-                let grown = self
-                    .tried
-                    .is_none_or(|tried| unread.len() > tried && (unread.len() <= SHORT || unread.len() - tried > tried / 8));
+                let grown = self.tried.is_none_or(|tried| {
+                    unread.len() > tried && (unread.len() <= SHORT || unread.len() - tried > tried / 8)
+                });
                 if !grown && !(last && self.tried != Some(unread.len())) {
                     return Look::NotYet;
                 }
@@ -164,7 +170,9 @@ mod tests {
     fn a_pattern_names_its_parts() {
         let mut search = Search::new(pattern(r"No+(?<dots>\.+)(?<none>x)?\r\n"));
         assert_eq!(search.look(b"Noo..", false), Look::NotYet);
-        let Look::Found(found) = search.look(b"Noo...\r\n.", false) else { panic!() };
+        let Look::Found(found) = search.look(b"Noo...\r\n.", false) else {
+            panic!()
+        };
         assert_eq!(found.end, 8);
         assert_eq!(found.captures, [("dots".to_owned(), b"...".to_vec())]);
     }

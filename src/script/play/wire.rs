@@ -220,7 +220,9 @@ impl Keeper {
                 let set = match &self.connection {
                     Connection::Stream(stream) => match stream.downcast_ref::<TcpStream>() {
                         Some(tcp) => tcp.set_zero_linger(),
-                        None => Err(io::Error::other("only a connection that is bare TCP can be reset")),
+                        None => Err(io::Error::other(
+                            "only a connection that is bare TCP can be reset",
+                        )),
                     },
                     Connection::Datagram(_) => Err(io::Error::other("datagrams know no reset")),
                 };

@@ -1,0 +1,246 @@
+//! A named connection of a script: what is said on it, and waiting for what is expected.
+//! Absent: the steps, their time limits, and how a failure is shown.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::history::Event;
+use super::search::{Found, Look, Search, Wanted};
+use super::wire::{End, Heard, UNREAD_MAX, Wire};
+use crate::connection::{Connection, Facts};
+use crate::error::reason;
+use crate::escape::bytes_literal;
+use crate::script::difference::{Difference, clipped};
+use crate::units::size_text;
+
+/// After so long without a byte a pattern is tried on all that there is.
+const QUIET: Duration = Duration::from_millis(10);
+
+/// How long the end of a connection that we close may take, as TLS does.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection with what is known of it.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    name: String,
+    facts: Facts,
+    wire: Wire,
+}
+
+/// Why what was expected did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// One line.
+    pub why: String,
+    /// Further lines: expected against arrived.
+    pub picture: Vec<String>,
+}
+
+impl Unmet {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Unmet {
+            why: why.into(),
+            picture: Vec::new(),
+        }
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(name: &str, connection: Connection) -> Self {
+        Conversation {
+            name: name.to_owned(),
+            facts: connection.facts().clone(),
+            wire: Wire::keep(connection),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What went by, and how many events there were before that.
+    pub(super) fn so_far(&self) -> (Vec<Event>, u64) {
+        self.wire.shared.heard().history.so_far()
+    }
+
+    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<(), Unmet> {
+        self.told(self.wire.send(bytes), "could not be sent to").await
+    }
+
+    /// Ends our half.
+    pub(super) async fn end(&self) -> Result<(), Unmet> {
+        self.told(self.wire.end(), "could not be ended").await
+    }
+
+    /// Ends it all, in good order where the peer takes part.
+    pub(super) async fn close(&self) {
+        // A peer that is gone, or does not listen, has no part in it.
+        let _ = timeout(GOODBYE, self.wire.close()).await;
+    }
+
+    pub(super) async fn reset(&self) -> Result<(), Unmet> {
+        self.told(self.wire.reset(), "could not be reset").await
+    }
+
+    async fn told(&self, done: impl Future<Output = std::io::Result<()>>, what: &str) -> Result<(), Unmet> {
+        let done = done.await;
+        done.map_err(|error| Unmet::new(format!("{} {what}: {}", self.name, reason(&error))))
+    }
+
+    /// Waits for something, and reads through its end. Cancel safe: what was not found is still unread.
+    pub(super) async fn expect(&self, wanted: &Wanted) -> Result<Found, Unmet> {
+        let mut search = Search::new(wanted.clone());
+        let mut taken = None;
+        let mut quiet = false;
+        loop {
+            let changed = self.wire.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut heard = self.wire.shared.heard();
+                // Somebody else has read from it meanwhile.
+                if taken.replace(heard.taken) != Some(heard.taken) {
+                    search = Search::new(wanted.clone());
+                }
+                let last = quiet || heard.end.is_some() || heard.is_full();
+                match search.look(&heard.unread, last) {
+                    Look::Found(found) => {
+                        heard.take(found.end);
+                        return Ok(found);
+                    }
+                    Look::Never => return Err(self.unlike(search.wanted(), &heard, "something else came")),
+                    Look::NotYet => {}
+                }
+                if let Some(end) = &heard.end {
+                    let why = format!("it did not come before {}", end_words(end));
+                    return Err(self.unlike(search.wanted(), &heard, &why));
+                }
+                if heard.is_full() {
+                    let why = format!(
+                        "{} came without it, and no more is kept",
+                        size_text(UNREAD_MAX as u64)
+                    );
+                    return Err(self.unlike(search.wanted(), &heard, &why));
+                }
+            }
+            let waits = !quiet && matches!(wanted, Wanted::Pattern(_));
+            quiet = tokio::select! {
+                () = changed => false,
+                () = tokio::time::sleep(QUIET), if waits => true,
+            };
+        }
+    }
+
+    /// What to say when the time for [`Conversation::expect`] is over.
+    pub(super) fn not_in_time(&self, wanted: &Wanted) -> Unmet {
+        let heard = self.wire.shared.heard();
+        match heard.unread.is_empty() {
+            true => self.unlike(wanted, &heard, "nothing came in time"),
+            false => self.unlike(wanted, &heard, "it did not come in time"),
+        }
+    }
+
+    fn unlike(&self, wanted: &Wanted, heard: &Heard, why: &str) -> Unmet {
+        let arrived = &heard.unread;
+        let picture = match wanted {
+            Wanted::Next(bytes) => Difference::next(bytes, arrived).lines().to_vec(),
+            Wanted::Within(bytes) => Difference::nearest(bytes, arrived).lines().to_vec(),
+            Wanted::Pattern(pattern) => {
+                vec![format!("expected  /{pattern}/"), arrived_line(arrived)]
+            }
+        };
+        Unmet {
+            why: format!("{}: {why}", self.name),
+            picture,
+        }
+    }
+
+    /// Waits until the peer's half ends in this way; nothing may come before that.
+    pub(super) async fn expect_end(
+        &self,
+        is_wanted: impl Fn(&End) -> bool,
+        wanted: &str,
+    ) -> Result<(), Unmet> {
+        loop {
+            let changed = self.wire.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let heard = self.wire.shared.heard();
+                if !heard.unread.is_empty() {
+                    return Err(self.instead(&heard, wanted, "bytes came instead"));
+                }
+                match &heard.end {
+                    Some(end) if is_wanted(end) => return Ok(()),
+                    Some(end) => {
+                        let why = format!("{} came instead", end_words(end));
+                        return Err(self.instead(&heard, wanted, &why));
+                    }
+                    None => {}
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for so long, in which nothing may come.
+    pub(super) async fn expect_silence(&self, length: Duration) -> Result<(), Unmet> {
+        let over = Instant::now() + length;
+        loop {
+            let changed = self.wire.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let heard = self.wire.shared.heard();
+                if !heard.unread.is_empty() {
+                    return Err(self.instead(&heard, "silence", "bytes came instead"));
+                }
+                if let Some(end) = &heard.end {
+                    let why = format!("{} came instead", end_words(end));
+                    return Err(self.instead(&heard, "silence", &why));
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until(over) => return Ok(()),
+            }
+        }
+    }
+
+    fn instead(&self, heard: &Heard, wanted: &str, why: &str) -> Unmet {
+        let mut picture = vec![format!("expected  {wanted}")];
+        match &heard.end {
+            Some(end) if heard.unread.is_empty() => picture.push(format!("arrived   {}", end_words(end))),
+            _ => picture.push(arrived_line(&heard.unread)),
+        }
+        Unmet {
+            why: format!("{}: {why}", self.name),
+            picture,
+        }
+    }
+}
+
+fn arrived_line(arrived: &[u8]) -> String {
+    if arrived.is_empty() {
+        return "arrived   nothing".to_owned();
+    }
+    match clipped(arrived) {
+        (_, true) => format!("arrived   {}", bytes_literal(arrived)),
+        (shown, false) => format!("arrived   b\"{shown}…\" ({} bytes)", arrived.len()),
+    }
+}
+
+fn end_words(end: &End) -> String {
+    match end {
+        End::Closed => "the close".to_owned(),
+        End::Reset => "a reset".to_owned(),
+        End::Alert(name) => format!("the TLS alert {name}"),
+        End::Lost(why) => format!("the end of the connection ({why})"),
+    }
+}
