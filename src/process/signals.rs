@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::task::Poll;
 
-use rustix::process::Signal as Number;
+use rustix::process::{Pid, Signal as Number, getpgrp, kill_process};
 use tokio::signal::unix::{self, SignalKind};
 
 /// A signal that came.
@@ -103,4 +103,26 @@ pub async fn on_hangup(mut heed: impl FnMut()) -> Infallible {
         }
     }
     std::future::pending().await
+}
+
+/// Sends a signal to another process.
+///
+/// # Errors
+/// What the system says: it may have ended.
+pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+    let number = match signal {
+        Signal::Interrupt => Number::INT,
+        Signal::Terminate => Number::TERM,
+        Signal::Hangup => Number::HUP,
+    };
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, number)?)
+}
+
+/// Whether the keys of a terminal are heard by us, and so by all programs of our process group: we are in its foreground.
+#[must_use]
+pub fn come_from_terminal() -> bool {
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// Drives all of them; the first error ends the rest, which are dropped.
-pub(super) async fn all<'a, E>(
+pub async fn all<'a, E>(
     branches: Vec<Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>>,
 ) -> Result<(), E> {
     let mut branches: Vec<Option<_>> = branches.into_iter().map(Some).collect();

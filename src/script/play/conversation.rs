@@ -29,13 +29,41 @@ pub(super) struct Conversation {
     wire: Wire,
 }
 
+/// The end that is expected of a peer's half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    Close,
+    Reset,
+    /// With this name, if one matters.
+    Alert(Option<String>),
+}
+
+impl Ending {
+    fn is(&self, end: &End) -> bool {
+        match (self, end) {
+            (Ending::Close, End::Closed) | (Ending::Reset, End::Reset) => true,
+            (Ending::Alert(wanted), End::Alert(name)) => wanted.as_ref().is_none_or(|wanted| wanted == name),
+            _ => false,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Ending::Close => "close".to_owned(),
+            Ending::Reset => "reset".to_owned(),
+            Ending::Alert(None) => "tls alert".to_owned(),
+            Ending::Alert(Some(name)) => format!("tls alert {name}"),
+        }
+    }
+}
+
 /// Why what was expected did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmet {
+pub(super) struct Unmet {
     /// One line.
-    pub why: String,
+    pub(super) why: String,
     /// Further lines: expected against arrived.
-    pub picture: Vec<String>,
+    pub(super) picture: Vec<String>,
 }
 
 impl Unmet {
@@ -138,18 +166,18 @@ impl Conversation {
     }
 
     /// What to say when the time for [`Conversation::expect`] is over.
-    pub(super) fn not_in_time(&self, wanted: &Wanted) -> Unmet {
+    pub(super) fn not_in_time(&self, wanted: &Wanted, limit: &str) -> Unmet {
         let heard = self.wire.shared.heard();
         match heard.unread.is_empty() {
-            true => self.unlike(wanted, &heard, "nothing came in time"),
-            false => self.unlike(wanted, &heard, "it did not come in time"),
+            true => self.unlike(wanted, &heard, &format!("nothing came {limit}")),
+            false => self.unlike(wanted, &heard, &format!("it did not come {limit}")),
         }
     }
 
     fn unlike(&self, wanted: &Wanted, heard: &Heard, why: &str) -> Unmet {
         let arrived = &heard.unread;
         let picture = match wanted {
-            Wanted::Next(bytes) => Difference::next(bytes, arrived).lines().to_vec(),
+            Wanted::Next(bytes) | Wanted::Line(bytes) => Difference::next(bytes, arrived).lines().to_vec(),
             Wanted::Within(bytes) => Difference::nearest(bytes, arrived).lines().to_vec(),
             Wanted::Pattern(pattern) => {
                 vec![format!("expected  /{pattern}/"), arrived_line(arrived)]
@@ -161,31 +189,43 @@ impl Conversation {
         }
     }
 
-    /// Waits until the peer's half ends in this way; nothing may come before that.
-    pub(super) async fn expect_end(
-        &self,
-        is_wanted: impl Fn(&End) -> bool,
-        wanted: &str,
-    ) -> Result<(), Unmet> {
+    /// Waits until the peer's half ends in this way.
+    pub(super) async fn expect_end(&self, wanted: &Ending) -> Result<(), Unmet> {
         loop {
             let changed = self.wire.shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             {
-                let heard = self.wire.shared.heard();
-                if !heard.unread.is_empty() {
-                    return Err(self.instead(&heard, wanted, "bytes came instead"));
+                let mut heard = self.wire.shared.heard();
+                if *wanted == Ending::Close && !heard.unread.is_empty() {
+                    return Err(self.instead(&heard, &wanted.words(), "bytes came instead"));
                 }
                 match &heard.end {
-                    Some(end) if is_wanted(end) => return Ok(()),
+                    Some(end) if wanted.is(end) => return Ok(()),
                     Some(end) => {
                         let why = format!("{} came instead", end_words(end));
-                        return Err(self.instead(&heard, wanted, &why));
+                        return Err(self.instead(&heard, &wanted.words(), &why));
+                    }
+                    // What tears a connection down cuts off whatever was being said.
+                    None if *wanted != Ending::Close && !heard.unread.is_empty() => {
+                        let all = heard.unread.len();
+                        heard.take(all);
                     }
                     None => {}
                 }
             }
             changed.await;
+        }
+    }
+
+    /// What to say when the time for [`Conversation::expect_end`] is over.
+    pub(super) fn not_ended(&self, wanted: &Ending, limit: &str) -> Unmet {
+        Unmet {
+            why: format!("{}: the connection was still open {limit}", self.name),
+            picture: vec![
+                format!("expected  {}", wanted.words()),
+                "arrived   nothing".to_owned(),
+            ],
         }
     }
 
@@ -216,7 +256,9 @@ impl Conversation {
     fn instead(&self, heard: &Heard, wanted: &str, why: &str) -> Unmet {
         let mut picture = vec![format!("expected  {wanted}")];
         match &heard.end {
-            Some(end) if heard.unread.is_empty() => picture.push(format!("arrived   {}", end_words(end))),
+            Some(end) if heard.unread.is_empty() || wanted != "close" => {
+                picture.push(format!("arrived   {}", end_words(end)))
+            }
             _ => picture.push(arrived_line(&heard.unread)),
         }
         Unmet {

@@ -7,7 +7,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe::Receiver;
@@ -207,6 +209,16 @@ impl Part {
         }
     }
 
+    /// Whether it has ended, by itself or not.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match self.group {
+            None => true,
+            Some(group) => matches!(waitid(WaitId::Pid(group), only_look), Ok(Some(_))),
+        }
+    }
+
     /// Waits for its end; what it started ends with it. Cancel safe.
     pub async fn wait(&mut self) -> Option<ExitStatus> {
         self.ended().await;
@@ -232,8 +244,7 @@ impl Part {
         if self.status.is_some() {
             return self.status;
         }
-        let was_over = timeout(Duration::ZERO, self.ended()).await.is_ok();
-        if was_over {
+        if self.has_ended() {
             // Before its children die, as they may be what it has left to say it to.
             let _ = timeout(LAST_WORDS, self.output.ended()).await;
         }

@@ -10,6 +10,8 @@ pub(super) enum Wanted {
     Within(Vec<u8>),
     /// These bytes, and nothing before them.
     Next(Vec<u8>),
+    /// These bytes as the next line, which ends with CRLF or LF.
+    Line(Vec<u8>),
     /// Something of this kind, anywhere.
     Pattern(Regex),
 }
@@ -76,6 +78,7 @@ impl Search {
                     Look::NotYet
                 }
             }
+            Wanted::Line(bytes) => line(unread, bytes),
             Wanted::Within(bytes) => {
                 let found = find(&unread[self.passed.min(unread.len())..], bytes).map(|at| self.passed + at);
                 // What is there may be the beginning of it.
@@ -111,6 +114,25 @@ impl Search {
                 }
             }
         }
+    }
+}
+
+fn line(unread: &[u8], wanted: &[u8]) -> Look {
+    let Some(end) = unread.iter().position(|byte| *byte == b'\n') else {
+        // What is there may still become it: a part of it, or all of it and the CR.
+        let whole = [wanted, b"\r"].concat();
+        return match whole.starts_with(unread) {
+            true => Look::NotYet,
+            false => Look::Never,
+        };
+    };
+    let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
+    match line == wanted {
+        true => Look::Found(Found {
+            end: end + 1,
+            captures: Vec::new(),
+        }),
+        false => Look::Never,
     }
 }
 
@@ -164,6 +186,20 @@ mod tests {
         assert_eq!(search.look(b"ab", false), Look::NotYet);
         assert_eq!(search.look(b"abd", false), Look::Never);
         assert_eq!(end(search.look(b"abcd", false)), Some(3));
+    }
+
+    #[test]
+    fn a_line_is_all_of_it_without_its_end() {
+        let look = |text: &[u8]| Search::new(Wanted::Line(b"ab".to_vec())).look(text, true);
+        for (text, wanted) in [(&b"ab\n"[..], 3), (b"ab\r\nx", 4)] {
+            assert_eq!(end(look(text)), Some(wanted));
+        }
+        for text in [&b""[..], b"a", b"ab", b"ab\r"] {
+            assert_eq!(look(text), Look::NotYet);
+        }
+        for text in [&b"a\n"[..], b"abc", b"ab\r\r", b"b", b"abc\n"] {
+            assert_eq!(look(text), Look::Never, "{text:?}");
+        }
     }
 
     #[test]
