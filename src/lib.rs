@@ -33,6 +33,8 @@ pub mod process;
 pub mod protocol;
 pub mod reconnect;
 pub mod relay;
+#[cfg(feature = "regex")]
+pub mod script;
 pub mod server;
 #[cfg(feature = "cli")]
 pub mod terminal;
