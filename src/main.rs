@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let json = cli.log_is_json();
     match command::run(cli, colour) {
-        Ok(status) => ExitCode::from(status.code()),
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             let status = error.status();
             // Where the log is a file, the failure stands there too; as JSON, on standard error as well.

@@ -14,6 +14,8 @@ mod manual;
 mod monitored;
 mod relay;
 mod report;
+#[cfg(feature = "regex")]
+mod run;
 mod serve;
 mod session;
 mod talk;
@@ -58,6 +60,8 @@ enum Verb {
     #[cfg(feature = "tls")]
     Cert(cert::Cert),
     Finger(finger::Finger),
+    #[cfg(feature = "regex")]
+    Run(run::Run),
     Wait(wait::Wait),
     Explain(explain::Explain),
     Completions(completions::Completions),
@@ -65,8 +69,8 @@ enum Verb {
     Manual(manual::Manual),
 }
 
-/// Does what was asked.
-pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
+/// Does what was asked; the status that the process ends with, which may be that of another one.
+pub(crate) fn run(cli: Cli, colour: bool) -> Result<u8> {
     #[cfg(feature = "tls")]
     {
         netkit::cert::passphrase::ask_with(|prompt| passphrase::ask(prompt, kernel::catch_ends));
@@ -78,29 +82,35 @@ pub(crate) fn run(cli: Cli, colour: bool) -> Result<Status> {
     work(cli, colour)
 }
 
-fn work(cli: Cli, colour: bool) -> Result<Status> {
+fn work(cli: Cli, colour: bool) -> Result<u8> {
     match cli.verb {
         Verb::Serve(serve) => {
             // The log is the first file that we make.
             serve.set_mask();
-            serve.run(&start_log(cli.log, colour)?)
+            serve.run(&start_log(cli.log, colour)?).map(Status::code)
         }
-        Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?),
+        Verb::Listen(listen) => listen.run(&start_log(cli.log, colour)?).map(Status::code),
         Verb::Relay(relay) => {
             relay.set_mask();
-            relay.run(&start_log(cli.log, colour)?)
+            relay.run(&start_log(cli.log, colour)?).map(Status::code)
         }
-        Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?),
+        Verb::Connect(connect) => connect.run(&start_log(cli.log, colour)?).map(Status::code),
         #[cfg(feature = "tls")]
         Verb::Cert(cert) => {
             start_log(cli.log, colour)?;
-            cert.run()
+            cert.run().map(Status::code)
         }
-        Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?),
-        Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?),
-        Verb::Explain(explain) => explain.run(),
-        Verb::Completions(completions) => completions.run(),
-        Verb::Manual(manual) => manual.run(),
+        Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?).map(Status::code),
+        #[cfg(feature = "regex")]
+        Verb::Run(run) => {
+            let brief = cli.log.quiet;
+            start_log(cli.log, colour)?;
+            run.run(brief)
+        }
+        Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?).map(Status::code),
+        Verb::Explain(explain) => explain.run().map(Status::code),
+        Verb::Completions(completions) => completions.run().map(Status::code),
+        Verb::Manual(manual) => manual.run().map(Status::code),
     }
 }
 

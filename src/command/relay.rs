@@ -117,6 +117,11 @@ impl Relay {
         work.run(&self.server, log)
     }
 
+    /// Whether it goes on in the background, as a process of its own.
+    pub(super) fn daemonizes(&self) -> bool {
+        self.server.daemon.daemonize
+    }
+
     /// The permissions that no file of ours gets.
     pub(super) fn set_mask(&self) {
         if let Some(mask) = self.server.daemon.umask {

@@ -94,6 +94,11 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
+    /// Whether it goes on in the background, as a process of its own.
+    pub(super) fn daemonizes(&self) -> bool {
+        self.server.daemon.daemonize
+    }
+
     /// The permissions that no file of ours gets.
     pub(super) fn set_mask(&self) {
         if let Some(mask) = self.server.daemon.umask {

@@ -5,6 +5,7 @@ pub mod daemon;
 #[cfg(feature = "cli")]
 pub mod log;
 pub mod notify;
+pub mod orphans;
 pub mod pidfile;
 pub mod place;
 pub mod privileges;

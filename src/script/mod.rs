@@ -2,11 +2,11 @@
 //! Absent: flags and verbs, and how a part of ours is started; whoever plays a script is told.
 
 pub mod chosen;
+pub mod cut;
 pub mod difference;
 pub mod play;
 pub mod report;
 pub mod step;
-pub mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

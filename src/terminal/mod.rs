@@ -9,3 +9,4 @@ mod modes;
 pub mod passphrase;
 pub mod progress;
 mod shown;
+pub mod tally;

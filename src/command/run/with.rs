@@ -6,7 +6,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::process::{Command, ExitStatus};
 
-use tokio::signal::unix::SignalKind;
 use tracing::warn;
 
 use super::server;
@@ -15,8 +14,8 @@ use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::kernel;
 use netkit::process::signals::{self, Signal, Signals};
+use netkit::script::cut::words;
 use netkit::script::play::part::{Part, shell_status, status_words};
-use netkit::script::words::words;
 use netkit::transport::reading::Reading;
 
 /// A name and the words of its server.
@@ -32,13 +31,21 @@ pub(crate) fn with(text: &str) -> Result<With, String> {
         .split_once('=')
         .ok_or("it is written NAME='serve PROTOCOL ENDPOINT'")?;
     let mut letters = name.chars();
-    let begins = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let begins = letters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !begins || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Err(format!("{} is no name: letters, digits and _ make one", quoted(name)));
+        return Err(format!(
+            "{} is no name: letters, digits and _ make one",
+            quoted(name)
+        ));
     }
     let words = words(line).map_err(|diagnostic| diagnostic.message)?;
     server::check(&words)?;
-    Ok(With { name: name.to_owned(), words })
+    Ok(With {
+        name: name.to_owned(),
+        words,
+    })
 }
 
 impl With {
@@ -55,7 +62,11 @@ pub(super) fn check(all: &[With]) -> Result<()> {
         for other in &all[..place] {
             let theirs = ["", "_HOST", "_PORT"].map(|end| other.variable() + end);
             if let Some(both) = taken.iter().find(|name| theirs.contains(name)) {
-                let why = format!("{} and {} would both be {both}", quoted(&other.name), quoted(&one.name));
+                let why = format!(
+                    "{} and {} would both be {both}",
+                    quoted(&other.name),
+                    quoted(&one.name)
+                );
                 return Err(Error::new(Status::Usage, why).on("could not take --with"));
             }
         }
@@ -65,8 +76,8 @@ pub(super) fn check(all: &[With]) -> Result<()> {
 
 /// Starts all, runs the command, stops all. Its status is the run's.
 pub(super) async fn run(all: &[With], line: &[OsString]) -> Result<u8> {
-    let mut signals =
-        Signals::new().map_err(|error| Error::io(Status::Failure, &error).on("could not listen to signals"))?;
+    let mut signals = Signals::new()
+        .map_err(|error| Error::io(Status::Failure, &error).on("could not listen to signals"))?;
     let mut parts = Vec::new();
     for with in all {
         parts.push(Part::serve(&with.name, server::command(&with.words)?)?);
@@ -100,7 +111,12 @@ async fn listening(parts: &mut [Part]) -> Result<()> {
 }
 
 /// Runs the command to its end. Signals that come meanwhile are its business.
-async fn beside(parts: &[Part], all: &[With], line: &[OsString], signals: &mut Signals) -> Result<ExitStatus> {
+async fn beside(
+    parts: &[Part],
+    all: &[With],
+    line: &[OsString],
+    signals: &mut Signals,
+) -> Result<ExitStatus> {
     let [program, arguments @ ..] = line else {
         return Err(Error::new(Status::Usage, "there is no command"));
     };
@@ -156,7 +172,10 @@ fn export(with: &With, part: &Part, command: &mut Command) {
         let reading = Reading::parse(endpoint.as_ref(), Role::Client).ok();
         let layer = reading.and_then(|reading| reading.layers.into_iter().next_back());
         let fields = layer.map(|layer| layer.fields).unwrap_or_default();
-        let value = fields.into_iter().find(|found| found.name == field).and_then(|found| found.value);
+        let value = fields
+            .into_iter()
+            .find(|found| found.name == field)
+            .and_then(|found| found.value);
         if let Some(value) = value {
             command.env(&variable, value);
         }

@@ -1,7 +1,7 @@
 //! A failure in lines of text: the place, expected against arrived, the conversations so far, and what the parts said.
 //! Absent: what stands around it.
 
-use super::{ConversationTold, Failure, PartTold, time_text};
+use super::{ConversationTold, Failure, PartTold, shown, time_text};
 use crate::diagnostic::{Diagnostic, clean, counted};
 use crate::escape::escape;
 use crate::script::play::history::What;
@@ -98,20 +98,10 @@ fn part(told: &PartTold, lines: &mut Vec<String>) {
         lines.push("    …".to_owned());
     }
     for line in &said[skipped..] {
-        let mut shown: String = line.chars().take(LINE_MAX).collect();
+        let mut text: String = line.chars().take(LINE_MAX).collect();
         if line.chars().nth(LINE_MAX).is_some() {
-            shown.push('…');
+            text.push('…');
         }
-        let shown: String = shown
-            .chars()
-            .map(|c| {
-                if c.is_control() || crate::escape::misleads(c) {
-                    '\u{fffd}'
-                } else {
-                    c
-                }
-            })
-            .collect();
-        lines.push(format!("    {shown}"));
+        lines.push(format!("    {}", shown(&text)));
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::diagnostic::Span;
 use crate::error::Status;
+use crate::escape::misleads;
 use crate::script::play::history::Event;
 
 /// What came of one script.
@@ -151,4 +152,17 @@ pub fn time_text(time: Duration) -> String {
         millis @ ..1000 => format!("{millis}ms"),
         _ => format!("{:.1}s", time.as_secs_f64()),
     }
+}
+
+/// A text on one line, whatever it holds.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let visible = |c: char| {
+        if c.is_control() || misleads(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(visible).collect()
 }

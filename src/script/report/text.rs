@@ -4,9 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Told, Verdict, time_text};
+use super::{Told, Verdict, shown, time_text};
 use crate::diagnostic::{counted, listed};
-use crate::escape::misleads;
 
 /// Columns of a step before its time.
 const STEP_MAX: usize = 72;
@@ -94,18 +93,6 @@ fn clip(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().take(STEP_MAX - 1).chain(['…']).collect()
-}
-
-/// On one line, whatever it holds.
-fn shown(text: &str) -> String {
-    let visible = |c: char| {
-        if c.is_control() || misleads(c) {
-            '\u{fffd}'
-        } else {
-            c
-        }
-    };
-    text.chars().map(visible).collect()
 }
 
 /// `3 scripts: 1 passed, 1 failed and 1 late, in 1.2s`.
