@@ -35,6 +35,8 @@ mod readme;
 mod ready;
 mod reconnect;
 mod relay;
+#[cfg(feature = "regex")]
+mod run;
 mod serve;
 mod tables;
 mod terminal;

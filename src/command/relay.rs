@@ -19,7 +19,7 @@ use netkit::process::place::set_mask;
 use netkit::protocol::Service;
 use netkit::relay::service::Relay as Forwarding;
 use netkit::relay::targets::{Balance, Targets};
-use netkit::transport::reading::ClientEndpoint;
+use netkit::transport::reading::{ClientEndpoint, ServerEndpoint};
 
 const NOTES: &str = "\
 Notes:
@@ -74,6 +74,23 @@ pub(crate) struct Relay {
 impl Relay {
     /// Forwards until it is told to stop, or has forwarded one connection.
     pub(super) fn run(mut self, log: &Log) -> Result<Status> {
+        let (targets, endpoints) = self.ends()?;
+        let relay = Forwarding::new(
+            Targets::new(targets, self.balance, self.connect_timeout),
+            self.server.limits.idle_timeout,
+        );
+        let work = Work {
+            endpoints,
+            service: Service::streams(relay),
+            hexdump: self.hexdump,
+            // So that nothing stands between the relay and the sockets.
+            sees_to_idle: true,
+        };
+        work.run(&self.server, log)
+    }
+
+    /// Where it forwards to, and where it listens.
+    fn ends(&mut self) -> Result<(Vec<ClientEndpoint>, Vec<ServerEndpoint>)> {
         if self.to.is_empty() {
             self.to
                 .extend((self.endpoints.len() > 1).then(|| self.endpoints.pop()).flatten());
@@ -103,21 +120,17 @@ impl Relay {
             let why = "datagrams arrive there, and connections are forwarded";
             return Err(Error::new(Status::Usage, why).on(format!("could not relay {}", endpoint.text())));
         }
-        let relay = Forwarding::new(
-            Targets::new(targets, self.balance, self.connect_timeout),
-            self.server.limits.idle_timeout,
-        );
-        let work = Work {
-            endpoints,
-            service: Service::streams(relay),
-            hexdump: self.hexdump,
-            // So that nothing stands between the relay and the sockets.
-            sees_to_idle: true,
-        };
-        work.run(&self.server, log)
+        Ok((targets, endpoints))
+    }
+
+    /// That it could be run, as far as that is seen before.
+    #[cfg(feature = "regex")]
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.ends().map(drop)
     }
 
     /// Whether it goes on in the background, as a process of its own.
+    #[cfg(feature = "regex")]
     pub(super) fn daemonizes(&self) -> bool {
         self.server.daemon.daemonize
     }

@@ -94,7 +94,14 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
+    /// That its endpoints can be read.
+    #[cfg(feature = "regex")]
+    pub(super) fn check(&self) -> Result<()> {
+        host::endpoints(&self.endpoints).map(drop)
+    }
+
     /// Whether it goes on in the background, as a process of its own.
+    #[cfg(feature = "regex")]
     pub(super) fn daemonizes(&self) -> bool {
         self.server.daemon.daemonize
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result, Status};
 
@@ -41,7 +41,7 @@ impl Filter {
     /// Whether a name is asked for.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
-        self.0.is_match(name)
+        self.0.is_match(name.as_bytes())
     }
 }
 

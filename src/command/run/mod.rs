@@ -27,7 +27,7 @@ use netkit::process::{orphans, runtime};
 use netkit::script::chosen::{Filter, scripts};
 use netkit::script::play::{Means, Terms, play};
 use netkit::script::report::{Told, Verdict, worst};
-use netkit::script::{Action, Refusal, Script, Step};
+use netkit::script::{Action, Kind, Refusal, Script, Step};
 use netkit::transport::reading::ClientEndpoint;
 
 const NOTES: &str = "\
@@ -242,7 +242,6 @@ fn check(steps: &[Step], script: &Script) -> Result<()> {
     for step in steps {
         match &step.action {
             Action::Start { command, .. } => {
-                // What a variable will hold may be anything but a flag; a number fits most places.
                 let words = command.iter().map(|text| match text.literal() {
                     Some(bytes) => String::from_utf8(bytes.to_vec()).ok(),
                     None => None,
@@ -266,6 +265,7 @@ fn refused(step: &Step, script: &Script, why: String) -> Error {
     };
     let (line, text, span) = line_of(&source.text, step.place.span);
     Error::from(Refusal {
+        kind: Kind::UnknownWord,
         path: source.path.clone(),
         line,
         diagnostic: Diagnostic {

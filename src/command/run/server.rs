@@ -17,21 +17,21 @@ pub(super) fn check(words: &[String]) -> Result<(), String> {
     if !matches!(verb.as_str(), "serve" | "relay") {
         return Err(format!("{} is no server: `serve` and `relay` are", quoted(verb)));
     }
-    let cli = Cli::try_parse_from(line(words)).map_err(|error| {
+    let mut cli = Cli::try_parse_from(line(words)).map_err(|error| {
         // Help and version are errors of clap's too; neither is a server.
         let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default();
         let first = first.strip_prefix("error: ").unwrap_or(first);
         first.to_owned()
     })?;
-    let daemonizes = match &cli.verb {
-        Verb::Serve(serve) => serve.daemonizes(),
-        Verb::Relay(relay) => relay.daemonizes(),
+    let (daemonizes, read) = match &mut cli.verb {
+        Verb::Serve(serve) => (serve.daemonizes(), serve.check()),
+        Verb::Relay(relay) => (relay.daemonizes(), relay.check()),
         _ => return Err(format!("{} is no server", quoted(verb))),
     };
     match daemonizes {
         true => Err("a server with --daemonize would stay behind".into()),
-        false => Ok(()),
+        false => read.map_err(|error| error.to_string()),
     }
 }
 

@@ -21,7 +21,9 @@ use crate::connection::{BoxFuture, Connection};
 use crate::error::{Error, Status, reason};
 use crate::escape::bytes_literal;
 use crate::script::difference::Difference;
-use crate::script::step::{Action, Claim, Expectation, Failure, Name, Pattern, Place, Step, Text, Value};
+use crate::script::step::{
+    Action, Claim, Expectation, Failure, Name, Pattern, Payload, Place, Step, Text, Value,
+};
 use crate::transport::reading::{ClientEndpoint, ServerEndpoint};
 use crate::units::size_text;
 
@@ -61,7 +63,7 @@ impl Stage<'_> {
     }
 
     async fn act(&self, step: &Step) -> Result<(), Fault> {
-        let place = step.place;
+        let place = focus(step);
         let limit = self.limit(Some(step.within.unwrap_or(self.script().limits.step)));
         match &step.action {
             Action::Start { name, command } => self.start(place, &limit, name, command).await,
@@ -439,6 +441,30 @@ impl Stage<'_> {
         };
         in_time(place, &limit, sleeping, || "the sleep was not over".to_owned()).await
     }
+}
+
+/// What of a line the carets stand under: what is expected, where it was written out.
+fn focus(step: &Step) -> Place {
+    let of_payload = |payload: &Payload| match payload {
+        Payload::Text(text) | Payload::File(text) => Some(text.place),
+        Payload::Hex(_) => None,
+    };
+    let place = match &step.action {
+        Action::Expect { what, .. } => match what {
+            Expectation::Contains(payload) | Expectation::Exactly(payload) => of_payload(payload),
+            Expectation::Line(text) => Some(text.place),
+            Expectation::Matches(pattern) => Some(pattern.place),
+            Expectation::Alert(Some(name)) => Some(name.place),
+            _ => None,
+        },
+        Action::Check { claim, .. } => Some(match claim {
+            Claim::Is { other, .. } | Claim::Contains { other, .. } => other.place,
+            Claim::Matches { pattern, .. } => pattern.place,
+        }),
+        Action::Connect { endpoint, .. } | Action::Listen { endpoint, .. } => Some(endpoint.place),
+        _ => None,
+    };
+    place.unwrap_or(step.place)
 }
 
 async fn ends(place: Place, limit: &Limit, conversation: &Conversation, wanted: Ending) -> Result<(), Fault> {

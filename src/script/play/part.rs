@@ -174,7 +174,14 @@ impl Part {
             (None, Some(status)) => format!("it ended with {}", status_words(status)),
             (None, None) => "it does not say where it listens".to_owned(),
         };
-        Error::new(Status::Failure, why).on(format!("could not start {}", self.name))
+        // A server of ours means by its status what we would mean by it.
+        let code = status.and_then(|status| status.code());
+        let own = Status::ALL
+            .into_iter()
+            .find(|own| Some(i32::from(own.code())) == code);
+        let own = own.filter(|own| self.is_server && *own != Status::Done);
+        let error = Error::new(own.unwrap_or(Status::Failure), why);
+        error.on(format!("could not start {}", self.name))
     }
 
     /// Its name.
