@@ -40,5 +40,5 @@ pub mod server;
 pub mod terminal;
 pub mod transport;
 pub mod units;
-#[cfg(any(feature = "config", feature = "tls"))]
+#[cfg(any(feature = "config", feature = "regex", feature = "tls"))]
 mod whole;
