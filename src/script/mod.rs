@@ -1,24 +1,67 @@
 //! Scripts: what a test of a network service says, a step a line; `Script` is one that was read and makes sense.
 //! Absent: flags and verbs, and how a part of ours is started; whoever plays a script is told.
 
+mod block;
+mod check;
 pub mod chosen;
 pub mod cut;
 pub mod difference;
+mod grammar;
+mod pattern;
 pub mod play;
+mod reading;
+mod refusal;
 pub mod report;
 pub mod step;
+#[cfg(test)]
+mod tests;
+mod words;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, line_of};
-use crate::error::Error;
+use crate::diagnostic::line_of;
 
+pub use refusal::{Kind, Refusal};
 pub use step::{Action, Place, Step};
 
 /// The verbs that `start` runs: those that serve until they are told to stop.
 pub const VERBS: &[&str] = &["serve", "relay"];
+/// The alerts of TLS that break a connection, by their names in RFC 8446.
+pub const ALERTS: &[&str] = &[
+    "unexpected_message",
+    "bad_record_mac",
+    "record_overflow",
+    "handshake_failure",
+    "bad_certificate",
+    "unsupported_certificate",
+    "certificate_revoked",
+    "certificate_expired",
+    "certificate_unknown",
+    "illegal_parameter",
+    "unknown_ca",
+    "access_denied",
+    "decode_error",
+    "decrypt_error",
+    "protocol_version",
+    "insufficient_security",
+    "internal_error",
+    "inappropriate_fallback",
+    "missing_extension",
+    "unsupported_extension",
+    "unrecognized_name",
+    "bad_certificate_status_response",
+    "unknown_psk_identity",
+    "certificate_required",
+    "no_application_protocol",
+];
+/// Words of the language, which nothing can be called: those that a line begins with, and the names of our own variables.
+const RESERVED: &[&str] = &[
+    "start", "launch", "stop", "wait", "connect", "listen", "accept", "check", "set", "sleep", "repeat",
+    "parallel", "and", "end", "include", "limit", "env", "TMP", "DIR",
+];
 /// How often a block is repeated at most: a test, not a load.
 pub const REPEAT_MAX: u32 = 10_000;
 /// How many branches run at once at most.
@@ -70,51 +113,33 @@ impl Default for Limits {
     }
 }
 
-/// One thing that is wrong with a script, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The file, as [`Source::path`].
-    pub path: PathBuf,
-    /// The line, from 1; 0 where the file itself is what is wrong.
-    pub line: usize,
-    /// What; its source is that one line.
-    pub diagnostic: Diagnostic,
-}
-
-/// `error: FILE:LINE: WHAT`, the line with carets under it, and help; status 2.
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        let file = shown(&refusal.path);
-        let what = match refusal.line {
-            0 => file,
-            line => format!("{file}:{line}"),
-        };
-        let error = Error::from(refusal.diagnostic);
-        match refusal.line {
-            0 => Error::new(error.status(), error.why()).on(what),
-            _ => error.on(what),
-        }
-    }
-}
-
 impl Script {
     /// Reads a script and all that it includes, and checks everything that can be known before it is played.
     ///
     /// # Errors
     /// What is wrong with it, in the order it was written: at least one, at most [`REFUSALS_MAX`].
     pub fn read(path: &Path) -> Result<Script, Vec<Refusal>> {
-        // The grammar comes with the next commits.
-        let diagnostic = Diagnostic {
-            message: String::from("not read yet"),
-            source: String::new(),
-            span: Default::default(),
-            help: None,
-        };
-        Err(vec![Refusal {
-            path: path.to_owned(),
-            line: 0,
-            diagnostic,
-        }])
+        let script = reading::read(path)?;
+        check::check(&script)?;
+        Ok(script)
+    }
+
+    /// Reads a script that is not in a file; what it includes or names is looked for beside `path`.
+    ///
+    /// # Errors
+    /// As [`Script::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Script, Vec<Refusal>> {
+        let script = reading::parse(path, text)?;
+        check::check(&script)?;
+        Ok(script)
+    }
+
+    /// Cuts a script into steps, without reading what it includes, and without asking whether it makes sense.
+    ///
+    /// # Errors
+    /// As [`Script::read`], of this text alone.
+    pub fn cut(path: &Path, text: &str) -> Result<Script, Vec<Refusal>> {
+        reading::cut(path, text)
     }
 
     /// The file that something was written in.
@@ -129,9 +154,4 @@ impl Script {
         self.source(place)
             .map_or("", |source| line_of(&source.text, place.span).1.trim())
     }
-}
-
-/// A path on one line of an error.
-fn shown(path: &Path) -> String {
-    path.display().to_string().escape_debug().to_string()
 }

@@ -1,13 +1,11 @@
 //! What the texts of a script come to when a step is played: variables put in, files read, patterns made.
 //! Absent: who sets a variable.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::fault::Fault;
 use super::stage::Stage;
@@ -18,9 +16,6 @@ use crate::whole;
 
 /// Bytes of a file that is sent.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
-
-/// Memory for one compiled pattern; what its variables hold may make it longer than it was written.
-const PATTERN_MAX: usize = 4 * 1024 * 1024;
 
 impl Stage<'_> {
     pub(super) fn bytes(&self, text: &Text) -> Result<Vec<u8>, Fault> {
@@ -42,7 +37,7 @@ impl Stage<'_> {
     fn value(&self, variable: &Variable, place: Place) -> Result<Vec<u8>, Fault> {
         match &variable.of {
             Holder::Temporary => Ok(self.directory().as_os_str().as_bytes().to_vec()),
-            Holder::Directory => Ok(self.beside(place).into_os_string().into_vec()),
+            Holder::Directory => Ok(self.script().folder(place).into_os_string().into_vec()),
             Holder::Environment(name) => std::env::var_os(name)
                 .map(OsString::into_vec)
                 .ok_or_else(|| Fault::new(place, format!("{name} is not set in the environment"))),
@@ -91,16 +86,6 @@ impl Stage<'_> {
             .ok_or_else(|| Fault::new(place, format!("{name} has no {field}: it listens on {endpoint}")))
     }
 
-    /// The directory of the file that something was written in.
-    pub(super) fn beside(&self, place: Place) -> PathBuf {
-        let source = self.script().source(place);
-        let file = source.map_or(Path::new("."), |source| &source.path);
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        // Parts run elsewhere.
-        std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned())
-    }
-
     /// What is sent, or expected byte by byte.
     pub(super) async fn payload(&self, payload: &Payload) -> Result<Vec<u8>, Fault> {
         match payload {
@@ -108,7 +93,7 @@ impl Stage<'_> {
             Payload::Hex(bytes) => Ok(bytes.clone()),
             Payload::File(text) => {
                 let named = PathBuf::from(self.word(text)?);
-                let path = self.beside(text.place).join(&named);
+                let path = self.script().folder(text.place).join(&named);
                 // It may be a pipe, and the others go on meanwhile.
                 let read = tokio::task::spawn_blocking(move || whole::read(&path, FILE_MAX)).await;
                 let name = named.display().to_string().escape_debug().to_string();
@@ -123,33 +108,17 @@ impl Stage<'_> {
 
     /// A pattern in which variables stand for themselves, letter by letter.
     pub(super) fn pattern(&self, pattern: &Pattern) -> Result<Regex, Fault> {
-        let mut source = String::new();
-        for piece in &pattern.pieces {
-            match piece {
-                Piece::Bytes(bytes) => source.push_str(&String::from_utf8_lossy(bytes)),
-                Piece::Variable(variable) => {
-                    for byte in self.value(variable, pattern.place)? {
-                        source.push_str(&itself(byte));
-                    }
-                }
+        let mut failed = None;
+        let built = pattern.regex(|variable| match self.value(variable, pattern.place) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                failed = Some(fault);
+                None
             }
+        });
+        match failed {
+            Some(fault) => Err(fault),
+            None => built.map_err(|why| Fault::new(pattern.place, why)),
         }
-        RegexBuilder::new(&source)
-            .unicode(false)
-            .size_limit(PATTERN_MAX)
-            .build()
-            .map_err(|error| Fault::new(pattern.place, error.to_string().replace('\n', " ")))
     }
-}
-
-/// A pattern that this byte alone matches.
-fn itself(byte: u8) -> Cow<'static, str> {
-    let mut text = String::new();
-    if byte.is_ascii_alphanumeric() {
-        text.push(char::from(byte));
-    } else {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\\x{byte:02x}");
-    }
-    text.into()
 }
