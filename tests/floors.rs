@@ -149,7 +149,18 @@ const FLOORS: &[Floor] = &[
             module("relay", &["rustix", "socket2", "tokio", "tracing"]),
             module("reconnect", &["tokio", "tracing"]),
             module("probe", &["tokio::io", "tokio::time", "tracing"]),
-            module("script", &["nom", "regex", "tokio", "tracing"]),
+            module(
+                "script",
+                &[
+                    "nom",
+                    "quick_junit",
+                    "regex",
+                    "rustix",
+                    "serde_json",
+                    "tokio",
+                    "tracing",
+                ],
+            ),
             module("bench", &["hdrhistogram", "tokio", "tracing"]),
             module(
                 "process",

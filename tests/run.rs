@@ -81,7 +81,9 @@ fn a_script_that_passes_tells_its_steps() {
     let script = "# Comment.\nstart lines: serve lines tcp:0\n\nconnect alice to $lines\n\
                   alice expects \"established!\\r\\n\"\nrepeat 2 times\n  alice sends line \"hello\"\n  \
                   alice expects line \"Hello! How are you?\"\nend\n";
-    assert_data_eq!(told(0, script), str![[r#"
+    assert_data_eq!(
+        told(0, script),
+        str![[r#"
 passed a.netkit (TIME)
   2  start lines: serve lines tcp:0 TIME
   4  connect alice to $lines TIME
@@ -92,15 +94,19 @@ passed a.netkit (TIME)
   8  alice expects line "Hello! How are you?" TIME
 1 script: 1 passed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
 fn what_comes_instead_is_shown_beside_what_was_expected() {
-    let script = "start lines: serve lines tcp:0 -v\nconnect alice to $lines\nalice expects exactly \"Connection with a\"\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    let script = "start lines: serve lines tcp:0\nconnect alice to $lines\nalice expects exactly \"Connection with a\"\n";
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
-  1  start lines: serve lines tcp:0 -v TIME
+  1  start lines: serve lines tcp:0 TIME
   2  connect alice to $lines TIME
   3  alice expects exactly "Connection with a" TIME  <- here
   a.netkit:3: alice: something else came
@@ -113,17 +119,20 @@ failed a.netkit (TIME)
  TIME  received  b"Connection with the server established!\r\n"
     lines said:
       listening on tcp:HOST:PORT
-      accepted on tcp:HOST:PORT peer=HOST:PORT
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
 fn what_does_not_come_in_time_is_late() {
     let script = "limit 200ms each\nstart echo: serve echo tcp:0\nconnect bob to $echo\nbob sends \"250 Go\\r\\n\"\n\
                   bob expects \"250 OK\\r\\n\"\n";
-    assert_data_eq!(told(4, script), str![[r#"
+    assert_data_eq!(
+        told(4, script),
+        str![[r#"
 late a.netkit (TIME)
   2  start echo: serve echo tcp:0 TIME
   3  connect bob to $echo TIME
@@ -142,10 +151,14 @@ late a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 late, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "start hold: serve hold tcp:0\nconnect bob to $hold\nbob sends \"hello\"\n\
                   bob expects /[0-9]+/ within 100ms\n";
-    assert_data_eq!(told(4, script), str![[r#"
+    assert_data_eq!(
+        told(4, script),
+        str![[r#"
 late a.netkit (TIME)
   1  start hold: serve hold tcp:0 TIME
   2  connect bob to $hold TIME
@@ -162,9 +175,13 @@ late a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 late, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "limit 1s each, 200ms in all\nsleep 10s\n";
-    assert_data_eq!(told(4, script), str![[r#"
+    assert_data_eq!(
+        told(4, script),
+        str![[r#"
 late a.netkit (TIME)
   2  sleep 10s TIME  <- here
   a.netkit:2: the sleep was not over within the 200ms that the script may take
@@ -172,13 +189,17 @@ late a.netkit (TIME)
     ^^^^^^^^^
 1 script: 1 late, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
 fn ends_that_come_or_do_not_are_told() {
     let script = "start drop: serve drop tcp:0\nconnect bob to $drop\nbob expects \"hello\"\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  start drop: serve drop tcp:0 TIME
   2  connect bob to $drop TIME
@@ -195,9 +216,13 @@ failed a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "start echo: serve echo tcp:0\nconnect bob to $echo\nbob sends \"x\"\nbob expects close\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  start echo: serve echo tcp:0 TIME
   2  connect bob to $echo TIME
@@ -215,9 +240,13 @@ failed a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "start echo: serve echo tcp:0\nconnect bob to $echo\nbob expects reset within 100ms\n";
-    assert_data_eq!(told(4, script), str![[r#"
+    assert_data_eq!(
+        told(4, script),
+        str![[r#"
 late a.netkit (TIME)
   1  start echo: serve echo tcp:0 TIME
   2  connect bob to $echo TIME
@@ -233,10 +262,14 @@ late a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 late, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script =
         "start echo: serve echo tcp:0\nconnect bob to $echo\nbob ends\nbob expects silence for 60s\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  start echo: serve echo tcp:0 TIME
   2  connect bob to $echo TIME
@@ -254,13 +287,17 @@ failed a.netkit (TIME)
       listening on tcp:HOST:PORT
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
 fn checks_programs_and_connections_that_fail_are_told() {
     let script = "set NAME to \"alice\"\ncheck \"hello $NAME\" is \"hello alicia\"\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  set NAME to "alice" TIME
   2  check "hello $NAME" is "hello alicia" TIME  <- here
@@ -268,13 +305,17 @@ failed a.netkit (TIME)
     check "hello $NAME" is "hello alicia"
                            ^^^^^^^^^^^^^^
     expected  b"hello alicia"
-    arrived   b"hello alice"
+    found     b"hello alice"
                           ^
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "launch sh: sh -c \"echo oh dear >&2; exit 3\"\nsh exits with status 0\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  launch sh: sh -c "echo oh dear >&2; exit 3" TIME
   2  sh exits with status 0 TIME  <- here
@@ -287,12 +328,16 @@ failed a.netkit (TIME)
       oh dear
 1 script: 1 failed, in TIME
 
-"#]].raw());
-    let script = "launch sh: sh -c \"echo oh dear >&2; exit 3\"\nsleep 50ms\ncheck \"a\" matches /b/\n";
-    assert_data_eq!(told(6, script), str![[r#"
+"#]]
+        .raw()
+    );
+    let script = "launch sh: sh -c \"echo oh dear >&2; exit 3\"\nsleep 500ms\ncheck \"a\" matches /b/\n";
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  launch sh: sh -c "echo oh dear >&2; exit 3" TIME
-  2  sleep 50ms TIME
+  2  sleep 500ms TIME
   3  check "a" matches /b/ TIME  <- here
   a.netkit:3: it does not match
     check "a" matches /b/
@@ -303,7 +348,9 @@ failed a.netkit (TIME)
       oh dear
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "start x: serve echo tcp:0:interface=192.0.2.77\n";
     assert_data_eq!(told(6, script), str![[r#"
 failed a.netkit (TIME)
@@ -317,7 +364,9 @@ failed a.netkit (TIME)
 
 "#]].raw());
     let script = "connect eve to tcp:127.0.0.1:1\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  connect eve to tcp:HOST:PORT TIME  <- here
   a.netkit:1: could not connect to tcp:HOST:PORT: connection refused
@@ -325,9 +374,13 @@ failed a.netkit (TIME)
                    ^^^^^^^^^^^^^^^
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
     let script = "start echo: serve echo tcp:0\nconnect eve to $echo fails with refused\n";
-    assert_data_eq!(told(6, script), str![[r#"
+    assert_data_eq!(
+        told(6, script),
+        str![[r#"
 failed a.netkit (TIME)
   1  start echo: serve echo tcp:0 TIME
   2  connect eve to $echo fails with refused TIME  <- here
@@ -338,7 +391,9 @@ failed a.netkit (TIME)
     arrived   a connection with HOST:PORT
 1 script: 1 failed, in TIME
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
@@ -453,7 +508,9 @@ fn tap_is_written_as_the_format_says() {
     ]);
     let outcome = scripts.run(&["--tap", "."]).run().status(6);
     let text = replaced(&outcome.text(), "duration_ms: [0-9]+", "duration_ms: N");
-    assert_data_eq!(text, str![[r#"
+    assert_data_eq!(
+        text,
+        str![[r#"
 TAP version 14
 1..2
 ok 1 - ./a \# b.netkit
@@ -473,11 +530,13 @@ not ok 2 - ./c.netkit
       check "a" is "b"
                    ^^^
       expected  b"b"
-      arrived   b"a"
+      found     b"a"
                   ^
   ...
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]
@@ -549,6 +608,10 @@ fn what_failed_is_kept_if_asked_for() {
 const STUBBORN: &str = "launch stubborn: sh -c \"trap '' TERM INT; sleep 1000 & setsid sleep 1000 & echo $$$$ $$! > '$DIR/pids.new'; \
     mv '$DIR/pids.new' '$DIR/pids'; wait; wait; sleep 1000\"\n";
 
+/// Waits until they are there.
+const STARTED: &str =
+    "launch w: sh -c \"until test -e '$DIR/pids'; do sleep 0.01; done\"\nw exits with status 0\n";
+
 fn pids(scripts: &Scripts) -> String {
     eventually("the programs", || fs::read_to_string(scripts.path("pids")).ok())
 }
@@ -577,7 +640,7 @@ fn is_gone(pid: &str) -> bool {
 fn nothing_stays_behind_after_a_script() {
     let scripts = Scripts::of([(
         "a.netkit",
-        &*format!("{STUBBORN}start e: serve echo tcp:0 unix:$TMP/s\nsleep 300ms\n"),
+        &*format!("{STUBBORN}start e: serve echo tcp:0 unix:$TMP/s\n{STARTED}"),
     )]);
     scripts.run(&["a.netkit"]).run().status(0);
     all_gone(&scripts, &pids(&scripts));
@@ -667,7 +730,7 @@ fn a_peer_that_takes_nothing_fails_the_step() {
 
 #[test]
 fn a_part_that_dies_is_told_of() {
-    let script = "set P to a free port\nlaunch d: sh -c \"echo no config >&2; exit 9\"\nwait for tcp:127.0.0.1:$P within 300ms\n";
+    let script = "set P to a free port\nlaunch d: sh -c \"echo no config >&2; exit 9\"\nwait for tcp:127.0.0.1:$P within 1s\n";
     let scripts = Scripts::of([("a.netkit", script)]);
     let outcome = scripts.run(&["a.netkit"]).run().status(4);
     let text = outcome.text();

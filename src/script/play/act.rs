@@ -386,12 +386,11 @@ impl Stage<'_> {
         match claim {
             Claim::Is { holds, other } => {
                 let other = self.bytes(other)?;
+                let [expected, arrived, caret] = Difference::next(&other, &value).lines();
+                let found = arrived.replacen("arrived  ", "found    ", 1);
                 match ((value == other) == *holds, holds) {
                     (true, _) => Ok(()),
-                    (false, true) => failed(
-                        "it is something else",
-                        Difference::next(&other, &value).lines().to_vec(),
-                    ),
+                    (false, true) => failed("it is something else", vec![expected, found, caret]),
                     (false, false) => failed("it is just that", both("anything but ", &other)),
                 }
             }
