@@ -43,8 +43,14 @@ _netkit() {
             netkit,relay)
                 cmd="netkit__subcmd__relay"
                 ;;
+            netkit,run)
+                cmd="netkit__subcmd__run"
+                ;;
             netkit,serve)
                 cmd="netkit__subcmd__serve"
+                ;;
+            netkit,wait)
+                cmd="netkit__subcmd__wait"
                 ;;
             netkit__subcmd__cert,ca)
                 cmd="netkit__subcmd__cert__subcmd__ca"
@@ -109,8 +115,14 @@ _netkit() {
             netkit__subcmd__help,relay)
                 cmd="netkit__subcmd__help__subcmd__relay"
                 ;;
+            netkit__subcmd__help,run)
+                cmd="netkit__subcmd__help__subcmd__run"
+                ;;
             netkit__subcmd__help,serve)
                 cmd="netkit__subcmd__help__subcmd__serve"
+                ;;
+            netkit__subcmd__help,wait)
+                cmd="netkit__subcmd__help__subcmd__wait"
                 ;;
             netkit__subcmd__help__subcmd__cert,ca)
                 cmd="netkit__subcmd__help__subcmd__cert__subcmd__ca"
@@ -134,7 +146,7 @@ _netkit() {
 
     case "${cmd}" in
         netkit)
-            opts="-v -q -h -V --verbose --quiet --log-format --log-file --syslog --help --version serve connect listen relay cert finger explain completions manual help"
+            opts="-v -q -h -V --verbose --quiet --log-format --log-file --syslog --help --version serve connect listen relay cert finger run wait explain completions manual help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -846,7 +858,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__help)
-            opts="serve connect listen relay cert finger explain completions manual help"
+            opts="serve connect listen relay cert finger run wait explain completions manual help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1055,7 +1067,35 @@ _netkit() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        netkit__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         netkit__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netkit__subcmd__help__subcmd__wait)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1339,6 +1379,63 @@ _netkit() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        netkit__subcmd__run)
+            opts="-j -v -q -h --with --filter --jobs --tap --json --junit --keep --verbose --quiet --log-format --log-file --syslog --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --junit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         netkit__subcmd__serve)
             opts="-v -q -h --hexdump --max-connections --max-connections-per-ip --idle-timeout --handshake-timeout --once --workers --allow --deny --metrics --ready-file --ready-fd --grace --daemonize --pidfile --user --group --chroot --rundir --no-sandbox --umask --quote --max-line --file --commands --users --system --command --url --no-list --no-answer --forward --forward-port --query-timeout --answer-timeout --user-entry --verbose --quiet --log-format --log-file --syslog --help echo discard chargen daytime time qotd lines drop hold finger"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1543,6 +1640,75 @@ _netkit() {
                     return 0
                     ;;
                 --user-entry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netkit__subcmd__wait)
+            opts="-t -i -v -q -h --timeout --attempt-timeout --interval --stable --send --expect --gone --verbose --quiet --log-format --log-file --syslog --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attempt-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --send)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
