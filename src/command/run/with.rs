@@ -2,13 +2,12 @@
 //! Absent: scripts.
 
 use std::ffi::OsString;
-use std::future::Future;
-use std::pin::Pin;
 use std::process::{Command, ExitStatus};
 
 use tracing::warn;
 
 use super::server;
+use netkit::connection::BoxFuture;
 use netkit::diagnostic::quoted;
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
@@ -203,7 +202,7 @@ fn number(signal: Signal) -> u8 {
 async fn stop(parts: &mut [Part]) -> Vec<Option<ExitStatus>> {
     let mut early = vec![None; parts.len()];
     let stopping = parts.iter_mut().zip(&mut early).map(|(part, early)| {
-        let stopping: Pin<Box<dyn Future<Output = Result<(), ()>> + Send + '_>> = Box::pin(async move {
+        let stopping: BoxFuture<'_, Result<(), ()>> = Box::pin(async move {
             let was_over = part.has_ended();
             let status = part.stop().await;
             *early = status.filter(|_| was_over);

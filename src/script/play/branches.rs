@@ -1,14 +1,13 @@
 //! Several futures side by side on one task, until all are done or the first fails.
 //! Absent: what they do.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::Poll;
 
+use crate::connection::BoxFuture;
+
 /// Drives all of them; the first error ends the rest, which are dropped.
-pub async fn all<'a, E>(
-    branches: Vec<Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>>,
-) -> Result<(), E> {
+pub async fn all<'a, E>(branches: Vec<BoxFuture<'a, Result<(), E>>>) -> Result<(), E> {
     let mut branches: Vec<Option<_>> = branches.into_iter().map(Some).collect();
     poll_fn(|cx| {
         let mut waits = false;
@@ -34,7 +33,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_failure_ends_all() {
         let start = tokio::time::Instant::now();
-        let after = |seconds, done| -> Pin<Box<dyn Future<Output = Result<(), u32>> + Send>> {
+        let after = |seconds, done| -> BoxFuture<'_, Result<(), u32>> {
             Box::pin(async move {
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 done

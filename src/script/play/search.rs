@@ -95,7 +95,8 @@ impl Search {
                 let grown = self.tried.is_none_or(|tried| {
                     unread.len() > tried && (unread.len() <= SHORT || unread.len() - tried > tried / 8)
                 });
-                if !grown && !(last && self.tried != Some(unread.len())) {
+                let due = grown || last && self.tried != Some(unread.len());
+                if !due {
                     return Look::NotYet;
                 }
                 self.tried = Some(unread.len());
