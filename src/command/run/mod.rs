@@ -40,7 +40,8 @@ Notes:
   The scripts of a run have nothing in common: each has its own parts, its own
   ports and its own directory $TMP, in which its parts run. When a script has
   ended, in whatever way, its connections are closed, its parts and all that
-  they started have ended, and its directory is removed.
+  they started have ended, and its directory is removed. What a part has put
+  in the background, as a daemon, is killed at the end of the run.
 
   The report goes to standard output: each script with its steps and the time
   that each took; of a step that failed its line, what was expected and what
