@@ -86,11 +86,7 @@ impl Reader {
                 // Its `end` is not to be told of as well.
                 match first(line.text) {
                     "repeat" | "parallel" => self.begin(Begun::Refused, place),
-                    _ => self.steps().push(Step {
-                        action: Action::Sleep(Duration::ZERO),
-                        within: None,
-                        place,
-                    }),
+                    _ => self.steps().push(refused(place)),
                 }
             }
         }
@@ -196,7 +192,10 @@ impl Reader {
         let begun = open.place;
         let nothing = open.steps.is_empty();
         let action = match open.kind {
-            Begun::Refused => return Ok(()),
+            Begun::Refused => {
+                self.steps().push(refused(begun));
+                return Ok(());
+            }
             Begun::Repeat(_) if nothing => {
                 return Err(Wrong::new(Kind::EmptyBlock, begun, "nothing is repeated"));
             }
@@ -250,5 +249,14 @@ impl Reader {
         self.wrongs.sort_by_key(|wrong| wrong.place.line);
         self.wrongs.truncate(REFUSALS_MAX);
         Err(self.wrongs)
+    }
+}
+
+/// Stands for what was refused, so that the block around it is not called empty as well; nobody gets to see it.
+fn refused(place: Place) -> Step {
+    Step {
+        action: Action::Sleep(Duration::ZERO),
+        within: None,
+        place,
     }
 }

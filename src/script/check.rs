@@ -220,7 +220,7 @@ impl Walk<'_> {
             }
             None => {
                 let message = format!(
-                    "{} called {} is there by now",
+                    "{} is called {} yet",
                     thing.word().replacen("a ", "no ", 1),
                     quoted(&name.text)
                 );
@@ -318,7 +318,7 @@ impl Walk<'_> {
     }
 
     fn undefined(&self, name: &str, place: Place) -> Wrong {
-        let message = format!("{} is not set by now", quoted(&format!("${name}")));
+        let message = format!("{} is not set yet", quoted(&format!("${name}")));
         let near = nearest(name, self.names(|_| true).chain(["TMP", "DIR"]));
         let wrong = Wrong::new(Kind::UndefinedVariable, place, message);
         match near {

@@ -377,7 +377,7 @@ fn expectation<'a>(line: Line<'a>, input: &'a str) -> Parsed<'a, Expectation> {
                 place,
                 format!("{} cannot be expected", quoted(word)),
             );
-            let wrong = wrong.help("a text stands in quotes, a regex between slashes");
+            let wrong = wrong.help("a text stands in double quotes, a regex between slashes");
             stop(wrong.meant(word, WORDS.iter().copied()))
         }
     }
@@ -443,7 +443,7 @@ fn check<'a>(line: Line<'a>, input: &'a str) -> Parsed<'a, Limited> {
 
 /// `repeat N times`
 fn repeat<'a>(line: Line<'a>, input: &'a str) -> Parsed<'a, What> {
-    let (rest, times) = line.number("how often", 1, REPEAT_MAX, input)?;
+    let (rest, times) = line.number("the number of times", 1, REPEAT_MAX, input)?;
     let (rest, _) = line.keyword(&["times"], rest)?;
     let (rest, ()) = line.end(rest)?;
     Ok((rest, What::Repeat { times }))

@@ -248,7 +248,7 @@ fn a_regex_keeps_its_own_backslashes() {
 fn names_flow_in_the_order_of_the_steps() {
     let good = r#"
 set GREETING to "hello"
-listen door on tcp:127.0.0.1:0
+listen door on tcp:0:interface=127.0.0.1
 parallel
     connect bob to $door
     bob sends $GREETING

@@ -267,7 +267,7 @@ impl<'a> Line<'a> {
             let place = self.place(skip(rest), after);
             let digits: Option<Vec<u32>> = word.chars().map(|c| c.to_digit(16)).collect();
             let Some(digits) = digits.filter(|digits| digits.len().is_multiple_of(2)) else {
-                let message = format!("{} are not bytes in hexadecimal", quoted(word));
+                let message = format!("{} is not bytes in hexadecimal", quoted(word));
                 return stop(
                     Wrong::new(Kind::BadHex, place, message).help("each byte is two digits, as in 0d 0a"),
                 );
@@ -305,10 +305,10 @@ impl<'a> Line<'a> {
                 let wrong = Wrong::new(Kind::BadText, self.place(start, rest), message);
                 let help = match is_path(word) {
                     true => format!(
-                        "a text stands in quotes, a variable has a dollar: {}",
+                        "a text stands in double quotes, a variable has a dollar: {}",
                         quoted(&format!("${word}"))
                     ),
-                    false => String::from("a text stands in quotes"),
+                    false => String::from("a text stands in double quotes"),
                 };
                 return stop(wrong.help(help));
             }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use snapbox::{assert_data_eq, str};
+use snapbox::{IntoData as _, assert_data_eq, str};
 
 use super::{Script, shown};
 use crate::script::Kind;
@@ -59,7 +59,113 @@ fn words() {
             "check $a matches \"b\"",
             "a expects silence",
         ]),
-        str![[r#""#]]
+        str![[r#"
+1: unknown step `strat`
+  strat lines: serve lines tcp:0
+  ^^^^^
+help: did you mean `start`?
+1: unknown word `expect`
+  alice expect "x"
+        ^^^^^^
+help: did you mean `expects`?
+1: unknown step `alice`
+  alice
+  ^^^^^
+help: a line begins with a step, or with a name and `sends`, `expects`, `ends`, `closes`, `resets` or `exits`
+1: unknown step `frobnicate`
+  frobnicate the server
+  ^^^^^^^^^^
+help: a line begins with a step, or with a name and `sends`, `expects`, `ends`, `closes`, `resets` or `exits`
+1: expected `to`, not `$lines`
+  connect alice $lines
+                ^^^^^^
+1: `to` is missing
+  connect alice
+               ^
+1: `end` is a word of the language
+  connect end to tcp:h:1
+          ^^^
+help: call it something else
+1: `al-ice` is not a name
+  connect al-ice to tcp:h:1
+          ^^^^^^
+help: a name is made of letters, digits and `_`, a letter first
+1: a colon is missing
+  start lines serve lines tcp:0
+              ^^^^^
+help: it reads `start NAME: serve ...`
+1: only `serve` and `relay` can be started
+  start lines: connect tcp:h:1
+               ^^^^^^^
+help: `launch` runs every other program
+1: only `serve` and `relay` can be started
+  start lines: srve echo tcp:0
+               ^^^^
+help: did you mean `serve`?
+1: the verb is missing
+  start lines:
+              ^
+1: nothing is expected here, not `now`
+  stop lines now
+             ^^^
+1: `clsoe` cannot be expected
+  alice expects clsoe
+                ^^^^^
+help: did you mean `close`?
+1: `hello` cannot be expected
+  alice expects hello
+                ^^^^^
+help: a text stands in double quotes, a regex between slashes
+1: unknown alert `unknown_cs`
+  alice expects tls alert unknown_cs
+                          ^^^^^^^^^^
+help: did you mean `unknown_ca`?
+1: nothing is expected here, not `minutes`
+  sleep 5 minutes
+          ^^^^^^^
+1: `fast` is not a time
+  sleep fast
+        ^^^^
+help: a time is written 250ms, 5s, 2m or 1h
+1: a time of nothing
+  sleep 0s
+        ^^
+help: a time is written 250ms, 5s, 2m or 1h
+1: `2d` is out of range: at most 24h
+  sleep 2d
+        ^^
+help: a time is written 250ms, 5s, 2m or 1h
+1: this step waits for nothing that a limit could end
+  sleep 50ms within 1s
+             ^^^^^^^^^
+1: `0` is out of range: the number of times is 1 to 10000
+  repeat 0 times
+         ^
+1: `99999` is out of range: the number of times is 1 to 10000
+  repeat 99999 times
+         ^^^^^
+1: `three` is not a number
+  repeat three times
+         ^^^^^
+1: `256` is out of range: a status is 0 to 255
+  a exits with status 256
+                      ^^^
+1: this limit is given twice
+  limit 2s each, 5s each
+                 ^^^^^^^
+1: expected `port`, not `prot`
+  set X to a free prot
+                  ^^^^
+1: `"b"` is not a regex
+  check $a matches "b"
+                   ^^^
+help: a regex stands between slashes
+1: `for` is missing
+  a expects silence
+                   ^
+
+"#]]
+        .raw()
     );
 }
 
@@ -90,7 +196,92 @@ fn texts() {
             "launch a: 'x",
             "set X to \"日本\" 語",
         ]),
-        str![[r#""#]]
+        str![[r#"
+1: the quote is not closed
+  set X to "abc
+           ^
+1: unknown escape `\q`
+  set X to "a\q"
+             ^^
+help: the escapes are \r \n \t \0 \\ \" and \xHH
+1: `\x` needs two hexadecimal digits
+  set X to "a\x4"
+             ^^^
+help: the escapes are \r \n \t \0 \\ \" and \xHH
+1: unknown escape `\$`
+  set X to "\$5"
+            ^^
+help: a dollar sign is written `$$`
+1: no variable follows the dollar sign
+  set X to "5$"
+             ^
+help: a dollar sign is written `$$`
+1: the braces do not hold a variable
+  set X to "${a"
+            ^
+help: a dollar sign is written `$$`
+1: nothing has `.b.c`
+  set X to "$a.b.c"
+            ^^^^^^
+help: if the dot belongs to the text, write `${a}.b.c`
+1: `$TMP` has no parts
+  set X to "$TMP.x"
+            ^^^^^^
+help: if the dot belongs to the text, write `${TMP}.x`
+1: `$env` wants a name
+  set X to $env
+           ^^^^
+help: for example `$env.HOME`
+1: `hello` is not a text
+  set X to hello
+           ^^^^^
+help: a text stands in double quotes, a variable has a dollar: `$hello`
+1: `b` follows without a space
+  set X to "a"b
+              ^
+1: `/b` follows without a space
+  set X to $a/b
+             ^^
+help: a text with a variable in it stands in quotes
+1: `0` is not bytes in hexadecimal
+  a sends hex 0
+              ^
+help: each byte is two digits, as in 0d 0a
+1: `zz` is not bytes in hexadecimal
+  a sends hex zz
+              ^^
+help: each byte is two digits, as in 0d 0a
+1: the bytes are missing
+  a sends hex
+             ^
+help: each byte is two hexadecimal digits, as in 0d 0a
+1: unclosed group
+  a expects /a(/
+            ^^^^
+1: the regex is not closed
+  a expects /a
+            ^
+help: a slash in a regex is written `\/`
+1: `b/` follows without a space
+  a expects /a/b/
+               ^^
+help: a slash in a regex is written `\/`
+1: the regex grows too large
+  a expects /a{1000000}/
+            ^^^^^^^^^^^^
+1: the braces do not hold a variable
+  a expects /${}/
+             ^^^
+help: a dollar sign is written `$$`
+1: the quote is not closed
+  launch a: 'x
+            ^
+1: nothing is expected here, not `語`
+  set X to "日本" 語
+                  ^^
+
+"#]]
+        .raw()
     );
 }
 
@@ -185,5 +376,129 @@ fn names() {
     })
     .collect();
     let here = std::env::current_dir().unwrap();
-    assert_data_eq!(all.replace(here.to_str().unwrap(), "[HERE]"), str![[r#""#]]);
+    assert_data_eq!(
+        all.replace(here.to_str().unwrap(), "[HERE]"),
+        str![[r#"
+4: no connection is called `alcie` yet
+  alcie sends "x"
+  ^^^^^
+help: did you mean `alice`?
+4: no connection is called `bob` yet
+  bob sends "x"
+  ^^^
+help: `connect NAME to ENDPOINT` and `accept NAME on DOOR` make connections
+4: `door` is a door, not a connection
+  door sends "x"
+  ^^^^
+help: `connect NAME to ENDPOINT` and `accept NAME on DOOR` make connections
+4: `door` is a door, not a part
+  stop door
+       ^^^^
+help: `start` and `launch` make parts
+4: no door is called `dor` yet
+  accept bob on dor
+                ^^^
+help: did you mean `door`?
+4: `$Z` is not set yet
+  set Y to $Z
+           ^^
+help: `set`, and groups with names in a regex that came before, make variables
+4: `$dor` is not set yet
+  set Y to $dor
+           ^^^^
+help: did you mean `$door`?
+4: `alice` is a connection, which has no value of its own
+  set Y to $alice
+           ^^^^^^
+help: what is known of it is called `$alice.peer` and the like
+4: `alice` is a connection, which has no `.port`
+  set Y to $alice.port
+           ^^^^^^^^^^^
+help: for example `$alice.peer.port`
+4: `X` is a variable, which has no `.port`
+  set Y to "$X.port"
+            ^^^^^^^
+help: if the dot belongs to the text, write `${X}.port`
+4: `door` is a door, which has no `.peer`
+  set Y to $door.peer
+           ^^^^^^^^^^
+help: it has `$door.host`, `$door.port`, and `$door.1` for its first endpoint
+4: `$PATH` is not set yet
+  set Y to $PATH
+           ^^^^^
+help: the environment's is called `$env.PATH`
+4: `NETKIT_SURELY_NOT_SET` is not in the environment
+  set Y to $env.NETKIT_SURELY_NOT_SET
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^
+4: `alice` is a connection already
+  set alice to "x"
+      ^^^^^
+help: give a variable another name
+4: `door` is a door already
+  alice expects /(?<door>x)/
+                ^^^^^^^^^^^^
+help: give a variable another name
+4: `end` is a word of the language
+  alice expects /(?<end>x)/
+                ^^^^^^^^^^^
+help: call the group something else
+4: the group `y` never becomes a variable here
+  check $X does not match /(?<y>x)/
+                          ^^^^^^^^^
+help: a group without a name is written `(?:...)`
+4: an empty text is always there
+  alice expects ""
+                ^^
+help: an empty line is expected with `line ""`, the end with `close`
+4: no line has a line end in it
+  alice expects line "a\r\n"
+                     ^^^^^^^
+help: `line` stands for a text without its end
+5: no connection is called `eve` yet
+  eve sends "x"
+  ^^^
+help: `connect NAME to ENDPOINT` and `accept NAME on DOOR` make connections
+7: `$Y` is not set yet
+  set Z to $Y
+           ^^
+help: `set`, and groups with names in a regex that came before, make variables
+7: `Y` is made in another branch as well
+  set Y to "y"
+      ^
+help: give it another name here
+4: unknown argument `prot` for a tcp client endpoint
+  connect bob to tcp:127.0.0.1:prot=5
+                               ^^^^
+help: did you mean `port`?
+4: unknown endpoint type `tpc`
+  connect bob to "tpc:127.0.0.1:5"
+                  ^^^
+help: did you mean `tcp`?
+4: unknown argument `pro` for a tcp client endpoint
+  connect bob to "tcp:\x31:pro=5"
+                 ^^^^^^^^^^^^^^^^
+help: it takes host, port, timeout, bindAddress, keepalive and nodelay
+4: tcp:1234 is a server endpoint: a client tcp endpoint needs host and port
+  wait for tcp:1234
+                   ^
+help: write it as tcp:HOST:PORT[:TIMEOUT[:BINDADDRESS]]
+4: a script has no `stdio` endpoint of its own
+  listen other on stdio:
+                  ^^^^^^
+4: could not read /nowhere/x: no such file or directory
+  alice sends file "/nowhere/x"
+                   ^^^^^^^^^^^^
+4: could not read [HERE]: it is a directory, not a file
+  alice sends file "$DIR"
+                   ^^^^^^
+4: there is no program `netkit-surely-no-program`
+  launch a: netkit-surely-no-program
+            ^^^^^^^^^^^^^^^^^^^^^^^^
+4: an argument of a program holds no NUL
+  launch a: /bin/sh "\0"
+                    ^^^^
+
+"#]]
+        .raw()
+    );
 }
