@@ -82,7 +82,8 @@ struct Way {
     direction: Direction,
     /// Its writer takes no more; it may still have something to say.
     deaf: bool,
-    /// It was reset, which the system says but once.
+    /// It was reset, which the system says but once: reading from there just finds an end afterwards, and that is none
+    /// to pass on.
     lost: Option<io::Error>,
 }
 
@@ -119,9 +120,15 @@ impl Forwarding {
             if up {
                 let polled = self.up.poll(cx, client, target);
                 polled.map_err(|error| Parted::Lost(Side::Client, error))?;
+                if self.up.lost.is_some() {
+                    self.down.direction.withhold_end();
+                }
             } else {
                 let polled = self.down.poll(cx, target, client);
                 polled.map_err(|error| Parted::Lost(Side::Target, error))?;
+                if self.down.lost.is_some() {
+                    self.up.direction.withhold_end();
+                }
             }
         }
         if self.up.over() && self.down.over() {
@@ -182,3 +189,6 @@ pub fn reset(stream: &Stream) {
         let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 }
+
+#[cfg(test)]
+mod tests;
