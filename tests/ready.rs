@@ -2,10 +2,10 @@
 //! Absent: what is served.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::peer::{ask, dial, undisturbed};
 use crate::harness::{A_MOMENT, PATIENCE, address, eventually, file_when_there, netkit, netkit_after};
@@ -197,6 +197,65 @@ fn the_service_manager_is_told() {
     assert!(!server.has_ended(), "the client was cut off");
     drop(client);
     server.wait().status(0);
+}
+
+#[test]
+fn a_service_manager_without_a_file_is_told() {
+    use std::os::linux::net::SocketAddrExt;
+    let name = format!("netkit-tests-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let manager = Manager(socket);
+    // The sandbox of a daemon keeps it from such names.
+    for more in [&[][..], &["--daemonize", "--log-file", "/dev/null"]] {
+        let directory = tempfile::tempdir().unwrap();
+        let pidfile = directory.path().join("pid");
+        let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--pidfile"])
+            .arg(&pidfile)
+            .args(more)
+            .env("NOTIFY_SOCKET", format!("@{name}"))
+            .start();
+        manager.hears_at_last("READY=1");
+        let pid = std::fs::read_to_string(pidfile).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        manager.hears_at_last("READY=1");
+        kill_process(pid, Signal::TERM).unwrap();
+        manager.hears_of("STOPPING=1");
+        server.wait().status(0);
+    }
+}
+
+#[test]
+fn a_service_manager_that_was_started_anew_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_of("READY=1");
+    drop(manager);
+    std::fs::remove_file(&path).unwrap();
+    let manager = Manager::at(&path);
+    server.signal(Signal::TERM);
+    manager.hears_at_last("STOPPING=1");
+    server.wait().status(0);
+}
+
+#[test]
+fn a_service_manager_that_reads_nothing_holds_up_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "-v"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "4000")
+        .start();
+    server.await_stderr("could not tell the service manager: ");
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    drop(manager);
+    server.stop().status(0);
 }
 
 #[test]

@@ -111,9 +111,7 @@ impl Daemon {
     /// Status 1: what the system says; nothing may be served then.
     pub(super) fn settle(&mut self, log: &Log, needs: &[Need]) -> Result<()> {
         let elsewhere = self.root.is_some() || self.identity.is_some();
-        if elsewhere {
-            notify::connect();
-        }
+        notify::connect();
         if elsewhere || self.detaching.is_some() {
             daemon::close_inherited()?;
         }

@@ -146,8 +146,7 @@ pub(super) async fn attend(pulse: Option<Pulse>, status: impl Fn() -> String) {
         loop {
             turn.tick().await;
             let now = status();
-            if now != last {
-                notify::status(&now);
+            if now != last && notify::status(&now) {
                 last = now;
             }
         }
