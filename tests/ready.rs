@@ -306,6 +306,31 @@ fn the_watchdog_hears_of_us_until_we_hang() {
 }
 
 #[test]
+fn the_watchdog_hears_of_a_daemon() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, pidfile) = (directory.path().join("notify"), directory.path().join("pid"));
+    let manager = Manager::at(&path);
+    // As a service manager does: it names the process that it starts, which is not the one that serves.
+    let before = format!(
+        "export NOTIFY_SOCKET='{}' WATCHDOG_USEC=200000 WATCHDOG_PID=$$",
+        path.display()
+    );
+    netkit_after(&before, "", ["serve", "echo", "tcp:0:127.0.0.1", "--daemonize"])
+        .args(["--log-file", "/dev/null", "--pidfile"])
+        .arg(&pidfile)
+        .run()
+        .status(0);
+    let pid = std::fs::read_to_string(pidfile).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    manager.hears_of(&format!("MAINPID={pid}"));
+    for _ in 0..5 {
+        manager.hears_at_last("WATCHDOG=1");
+    }
+    kill_process(pid, Signal::TERM).unwrap();
+    manager.hears_at_last("STOPPING=1");
+}
+
+#[test]
 fn a_watchdog_of_somebody_else_hears_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");

@@ -43,6 +43,8 @@ impl Work {
             hexdump: self.hexdump,
             handshake_timeout: options.limits.handshake.handshake_timeout,
         };
+        // Before there is a child: the service manager watches the process that it has started, until it hears of another.
+        let mut pulse = Pulse::asked_for();
         let mut daemon = match Daemon::begin(&options.daemon, log, &self.endpoints)? {
             Begun::Here(daemon) => daemon,
             Begun::Elsewhere(status) => return Ok(status),
@@ -75,7 +77,6 @@ impl Work {
         } else {
             options.limits.workers
         };
-        let mut pulse = Pulse::asked_for();
         let others = (1..workers).map(|_| {
             let beat = pulse.as_mut().map(Pulse::beat);
             worker(server.clone(), bound.clone(), stop.clone(), beat)
