@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use tempfile::TempDir;
@@ -715,19 +716,32 @@ fn what_may_not_be_removed_is_told_of() {
     let place = Place::of(0);
     let unix = format!("unix:{}", place.at("s").display());
     let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
-    let log = daemon.log.clone();
+    let (log, pid) = (daemon.log.clone(), daemon.pid);
+    // Nor could it write there, whoever it is by now.
+    for (number, leads_to) in daemon.descriptors() {
+        if leads_to == place.at("pid") {
+            let of_it = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap();
+            let flags = of_it.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            assert!(flags.ends_with('0'), "open for writing: {flags}");
+        }
+    }
     daemon.stop();
     let logged = fs::read_to_string(&log).unwrap();
-    for (name, more) in [("pid", ", empty"), ("s", ""), ("s.lock", "")] {
+    for name in ["pid", "s", "s.lock"] {
         assert!(
             logged.contains(&format!(
-                "{} stays behind{more}: permission denied",
+                "{} stays behind: permission denied",
                 place.at(name).display()
             )),
             "{name}:\n{logged}"
         );
     }
-    assert_eq!(fs::read_to_string(place.at("pid")).unwrap(), "");
+    // Nobody is taken for the one that it names, though the number was given anew.
+    let number = fs::read_to_string(place.at("pid")).unwrap();
+    assert_eq!(number.trim(), pid.to_string());
+    fs::write(place.at("pid"), format!("{}\n", std::process::id())).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3600 * 24 * 365);
+    fs::File::options().write(true).open(place.at("pid")).unwrap().set_modified(old).unwrap();
     // Nor does any of it hold up the next one.
     let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix]);
     assert!(UnixStream::connect(place.at("s")).is_ok());

@@ -50,8 +50,9 @@ Notes:
   What is read again on SIGHUP, and what is written, is looked for in the new
   root by the new user; the log says what cannot be had, and what was read
   before stays in use. The pid file and UNIX sockets are removed in the end if
-  the new user may write to their directories; a pid file that has to stay is
-  emptied. The pid file is locked: one that a dead process left is taken over.
+  the new user may write to their directories; the log says at the start
+  where it may not. The pid file is locked by whom it names: one that a dead
+  process left is taken over, though its number may be another's by now.
 
   A server with --daemonize, --user, --group or --chroot is held to what it
   needs by Landlock where the kernel has it: it reads the system's directories
