@@ -715,13 +715,32 @@ fn what_may_not_be_removed_is_told_of() {
     let Some(()) = root() else { return };
     let place = Place::of(0);
     let unix = format!("unix:{}", place.at("s").display());
-    let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
+    // That was to be foreseen.
+    for name in ["pid", "s"] {
+        let warning = format!(
+            "warning: {} will stay behind in the end: permission denied; ",
+            place.at(name).display()
+        );
+        assert_eq!(outcome.stderr.matches(&warning).count(), 1, "{}", outcome.stderr);
+        assert_eq!(daemon.logged().matches(&warning).count(), 1);
+    }
+    let warning = format!(
+        "warning: SIGHUP will not open the log {} again: ",
+        daemon.log.display()
+    );
+    assert_eq!(outcome.stderr.matches(&warning).count(), 1, "{}", outcome.stderr);
+    daemon.signal(Signal::HUP);
+    daemon.await_log("warning: could not open the log");
     let (log, pid) = (daemon.log.clone(), daemon.pid);
     // Nor could it write there, whoever it is by now.
     for (number, leads_to) in daemon.descriptors() {
         if leads_to == place.at("pid") {
             let of_it = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap();
-            let flags = of_it.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let flags = of_it
+                .lines()
+                .find_map(|line| line.strip_prefix("flags:"))
+                .unwrap();
             assert!(flags.ends_with('0'), "open for writing: {flags}");
         }
     }
@@ -741,7 +760,12 @@ fn what_may_not_be_removed_is_told_of() {
     assert_eq!(number.trim(), pid.to_string());
     fs::write(place.at("pid"), format!("{}\n", std::process::id())).unwrap();
     let old = SystemTime::now() - Duration::from_secs(3600 * 24 * 365);
-    fs::File::options().write(true).open(place.at("pid")).unwrap().set_modified(old).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(place.at("pid"))
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
     // Nor does any of it hold up the next one.
     let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix]);
     assert!(UnixStream::connect(place.at("s")).is_ok());
@@ -988,12 +1012,42 @@ fn what_another_root_or_user_lacks_is_told_at_the_start() {
     // What was read at the start is still served.
     assert!(contains_alice(&ask(server.address(), b"alice\r\n")));
     server.stop().status(0);
-    finger(&["--command", "/bin/true", "--ready-file"])
-        .arg(place.at("ready"))
+    // A start that fails there leaves nothing, not even where the new user could not remove it.
+    let roots = Place::of(0);
+    let unix = format!("unix:{}", roots.at("s").display());
+    finger(&["--command", "/bin/true", &unix, "--ready-file"])
+        .arg(roots.at("ready"))
+        .arg("--pidfile")
+        .arg(roots.at("pid"))
         .run()
         .status(1)
+        .failed_in_one_line()
         .mentions("could not run /bin/true as the server will be: no such file or directory");
-    assert!(!place.at("ready").exists());
+    assert_eq!(roots.names(), [""; 0]);
+}
+
+#[test]
+fn what_the_new_user_can_do_it_is_not_warned_of() {
+    let Some(()) = root() else { return };
+    // Another one may remove what it has not made here.
+    let place = Place::of(NOBODY);
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o1755)).unwrap();
+    let unix = format!("unix:{}", place.at("s").display());
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    daemon.stop();
+    assert_eq!(place.names(), ["log", "ready"]);
+    // In a sticky directory of root's it may not, whoever may write there.
+    let place = Place::of(0);
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody"]);
+    let warning = format!(
+        "warning: {} will stay behind in the end: permission denied; ",
+        place.at("pid").display()
+    );
+    assert!(outcome.stderr.contains(&warning), "{}", outcome.stderr);
+    daemon.stop();
+    assert_eq!(place.names(), ["log", "pid", "ready"]);
 }
 
 // The system's log

@@ -10,8 +10,9 @@
 //! 6. The ready file, whose path is the caller's.
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
-//! 8. Groups, group, user, capabilities; then it is seen whether root could be had back, and whether what is needed
-//!    later can.
+//! 8. It is seen, as the new user and in the new place, whether what is needed later can be had: root can still remove
+//!    what was made. Then groups, group, user and capabilities go for good, and it is seen whether root could be had
+//!    back.
 //! 9. `no_new_privs` and the sandbox, before there are other threads, which inherit them. What the sandbox is to allow
 //!    is looked up before step 7 where a directory is held open, and after it where a path will be followed.
 //! 10. Readiness is told, standard error included; then the daemon leaves its session and its parent goes
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::cli::options::DaemonOptions;
-use netkit::error::{Error, Result, Status};
+use netkit::error::{Error, Result, Status, reason};
 use netkit::need::Need;
 use netkit::process::daemon::{self, Detaching, Side};
 use netkit::process::log::Log;
@@ -31,6 +32,7 @@ use netkit::process::pidfile::PidFile;
 use netkit::process::place::{Place, change_directory, check};
 use netkit::process::privileges::{Identity, no_new_privileges};
 use netkit::process::sandbox::Sandbox;
+use netkit::server::ready::TARGET;
 use netkit::transport::reading::ServerEndpoint;
 
 /// What the options ask for, as far as it has come.
@@ -128,6 +130,7 @@ impl Daemon {
             sandbox.allow(held.iter().chain(&pidfile));
             sandbox.allow(needs.iter().filter(|need| matches!(need, Need::Remove(_))));
         }
+        let made = made(self.pidfile.as_ref(), needs);
         let has_other_root = self.root.is_some();
         if let Some(root) = self.root.take() {
             log.keep_directory()?;
@@ -154,11 +157,18 @@ impl Daemon {
                 }
             }
         }
-        if let Some(identity) = self.identity {
-            identity.shed()?;
-        }
-        if has_other_root || self.identity.is_some() {
+        let look = || {
             check(needs)?;
+            foresee(&made, log);
+            Ok(())
+        };
+        match self.identity {
+            Some(identity) => {
+                identity.try_on(look)?;
+                identity.shed()?;
+            }
+            None if has_other_root => look()?,
+            None => {}
         }
         if let Some(mut sandbox) = sandbox {
             sandbox.allow(needs.iter().filter(|need| !matches!(need, Need::Remove(_))));
@@ -178,6 +188,43 @@ impl Daemon {
     /// Status 1: what the system says; whoever started us is gone.
     pub(super) fn detach(&mut self) -> Result<()> {
         self.detaching.take().map_or(Ok(()), Detaching::detach)
+    }
+}
+
+/// What is to be removed in the end, and the directories that it is in.
+fn made(pidfile: Option<&PidFile>, needs: &[Need]) -> Vec<(PathBuf, Place)> {
+    let removed = needs.iter().filter_map(|need| match need {
+        Need::Remove(path) => Some(path.as_path()),
+        _ => None,
+    });
+    pidfile
+        .map(PidFile::path)
+        .into_iter()
+        .chain(removed)
+        .filter_map(|path| Some((path.to_owned(), Place::of_file(path)?)))
+        .collect()
+}
+
+/// Says what whoever serves will not be able to do. Who starts it hears that too, wherever the log goes.
+fn foresee(made: &[(PathBuf, Place)], log: &Log) {
+    for (path, directory) in made {
+        if let Err(error) = directory.check_removing() {
+            warn!(
+                target: TARGET,
+                "{} will stay behind in the end: {}; a directory of the user's own, such as RuntimeDirectory= \
+                 makes, is the place for it",
+                path.display(),
+                reason(&error)
+            );
+        }
+    }
+    if let (Some(path), Err(error)) = (log.path(), log.check_reopening()) {
+        warn!(
+            target: TARGET,
+            "SIGHUP will not open the log {} again: {}; it can if the directory or the file is the user's",
+            path.display(),
+            reason(&error)
+        );
     }
 }
 

@@ -109,12 +109,13 @@ impl PidFile {
             // Never through a link that somebody has put there, and never waiting, as for somebody else at a pipe.
             let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-            let writer = openat(&directory, name, flags | OFlags::RDWR | OFlags::CREATE, mode).map_err(
-                |error| match error {
-                    Errno::LOOP => Error::new(Status::Failure, "it is a symbolic link"),
-                    error => system(error),
-                },
-            )?;
+            let writer =
+                openat(&directory, name, flags | OFlags::RDWR | OFlags::CREATE, mode).map_err(|error| {
+                    match error {
+                        Errno::LOOP => Error::new(Status::Failure, "it is a symbolic link"),
+                        error => system(error),
+                    }
+                })?;
             let found = fstat(&writer).map_err(system)?;
             if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
                 return Err(Error::new(Status::Failure, "it is not a regular file"));
