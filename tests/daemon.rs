@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -290,12 +290,22 @@ fn what_only_the_caller_has_is_not_for_a_daemon() {
             "sockets are passed to the process that the service manager starts, not to its child",
         ),
     ] {
-        netkit(["serve", "echo", endpoint, "--daemonize"])
-            .run()
-            .status(2)
-            .said(&format!(
+        let mut lines = vec![vec!["serve", "echo", endpoint, "--daemonize"]];
+        if cfg!(feature = "metrics") {
+            lines.push(vec![
+                "serve",
+                "echo",
+                "tcp:0:127.0.0.1",
+                "--daemonize",
+                "--metrics",
+                endpoint,
+            ]);
+        }
+        for line in lines {
+            netkit(line).run().status(2).said(&format!(
                 "error: could not use --daemonize with {endpoint}: {why}\n"
             ));
+        }
     }
     netkit(["serve", "echo", "tcp:0", "--daemonize", "--hexdump"])
         .run()
@@ -388,14 +398,16 @@ fn who_stops_waiting_stops_the_start() {
 fn port_79_is_served_by_nobody_and_nothing_is_left() {
     let Some(()) = root() else { return };
     let place = Place::of(NOBODY);
+    let tell = |text: &str| fs::write(place.at("users.toml"), format!("alice = \"{text}\"\n")).unwrap();
+    tell("Here I am");
     // An address of our own, so that nobody else's port is in the way.
     let unix = format!("unix:{}", place.at("s").display());
     let (daemon, _) = place.start([
         "finger",
         "tcp:79:127.79.0.1",
         &unix,
-        "--user-entry",
-        "alice=Here I am",
+        "--users",
+        &place.at("users.toml").display().to_string(),
         "--user",
         "65534",
         "--group",
@@ -420,12 +432,32 @@ fn port_79_is_served_by_nobody_and_nothing_is_left() {
         assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
         assert!(status.contains(&format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}\n")));
     }
+    // What nobody may read is read again; the log is root's.
+    tell("Gone home");
     daemon.signal(Signal::HUP);
-    // The log is root's.
     daemon.await_log("warning: could not open the log");
-    assert!(contains_alice(&ask(daemon.address(), b"alice\r\n")));
+    daemon.await_log("reloaded ");
+    let answer = ask(daemon.address(), b"alice\r\n");
+    assert!(
+        crate::harness::contains(&answer, b"Gone home"),
+        "{}",
+        answer.escape_ascii()
+    );
+    // It may be made anew where nobody may write.
+    fs::rename(place.at("log"), place.at("log.1")).unwrap();
+    fs::set_permissions(place.at("users.toml"), fs::Permissions::from_mode(0)).unwrap();
+    daemon.signal(Signal::HUP);
+    let logged = daemon.await_log("permission denied");
+    assert!(logged.contains("users.toml"), "{logged}");
+    assert_eq!(fs::metadata(place.at("log")).unwrap().uid(), NOBODY);
+    let answer = ask(daemon.address(), b"alice\r\n");
+    assert!(
+        crate::harness::contains(&answer, b"Gone home"),
+        "{}",
+        answer.escape_ascii()
+    );
     daemon.stop();
-    assert_eq!(place.names(), ["log", "ready"]);
+    assert_eq!(place.names(), ["log", "log.1", "ready", "users.toml"]);
 }
 
 fn contains_alice(answer: &[u8]) -> bool {

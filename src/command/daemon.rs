@@ -72,7 +72,11 @@ impl Daemon {
     ///
     /// # Errors
     /// Status 2: an option that cannot be followed; 1: what the system says, a pid file that is held.
-    pub(super) fn begin(options: &DaemonOptions, log: &Log, endpoints: &[ServerEndpoint]) -> Result<Begun> {
+    pub(super) fn begin<'a>(
+        options: &DaemonOptions,
+        log: &Log,
+        endpoints: impl IntoIterator<Item = &'a ServerEndpoint>,
+    ) -> Result<Begun> {
         let identity = Identity::find(options.user.as_deref(), options.group.as_deref())?;
         let root = options
             .chroot
@@ -229,7 +233,7 @@ fn foresee(made: &[(PathBuf, Place)], log: &Log) {
 }
 
 /// Refuses what the caller alone has.
-fn fit_for_the_background(endpoints: &[ServerEndpoint]) -> Result<()> {
+fn fit_for_the_background<'a>(endpoints: impl IntoIterator<Item = &'a ServerEndpoint>) -> Result<()> {
     let why = |endpoint: &ServerEndpoint| match endpoint.type_name() {
         "stdio" => Some("a daemon has no standard input and output"),
         "systemd" => {
@@ -238,7 +242,7 @@ fn fit_for_the_background(endpoints: &[ServerEndpoint]) -> Result<()> {
         _ => None,
     };
     match endpoints
-        .iter()
+        .into_iter()
         .find_map(|endpoint| Some((endpoint, why(endpoint)?)))
     {
         None => Ok(()),

@@ -32,6 +32,7 @@ impl Work {
     /// Serves until it is told to stop, or has served once.
     pub(super) fn run(self, options: &ServerOptions, log: &Log) -> Result<Status> {
         let metrics = Metrics::read(&options.metrics)?;
+        let all = || self.endpoints.iter().chain(metrics.endpoint());
         let limits = Limits {
             max_connections: options
                 .limits
@@ -45,16 +46,12 @@ impl Work {
         };
         // Before there is a child: the service manager watches the process that it has started, until it hears of another.
         let mut pulse = Pulse::asked_for();
-        let mut daemon = match Daemon::begin(&options.daemon, log, &self.endpoints)? {
+        let mut daemon = match Daemon::begin(&options.daemon, log, all())? {
             Begun::Here(daemon) => daemon,
             Begun::Elsewhere(status) => return Ok(status),
         };
         resources::raise_descriptors();
-        let output_is_taken = metrics.takes_output()
-            || self
-                .endpoints
-                .iter()
-                .any(|endpoint| endpoint.type_name() == "stdio");
+        let output_is_taken = all().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&options.ready, output_is_taken)?;
         let bound = host::bind(&self.endpoints)?;
         let monitored = metrics.bind(&bound)?;
