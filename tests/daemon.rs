@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use tempfile::TempDir;
 
-use crate::harness::installed::{given, installed};
+use crate::harness::installed::{given, given_to_root, installed};
 use crate::harness::peer::{ask, dial};
 use crate::harness::{Netkit, Outcome, PATIENCE, address, eventually, netkit, netkit_after, program};
 
@@ -21,7 +21,7 @@ const NOBODY: u32 = 65534;
 
 /// Skips a test that needs root.
 fn root() -> Option<()> {
-    given("a way to be root", geteuid().is_root().then_some(()))
+    given_to_root("the rights of root", geteuid().is_root().then_some(()))
 }
 
 /// A place that everybody may enter, and where one user may write.
