@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(refusal(&path), "it is a symbolic link");
         assert!(!directory.path().join("elsewhere").exists());
         fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert_eq!(refusal(&path), "it is not a regular file");
         assert!(path.exists());
     }
