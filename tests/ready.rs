@@ -255,7 +255,9 @@ fn a_service_manager_that_reads_nothing_holds_up_nobody() {
     server.await_stderr("could not tell the service manager: ");
     assert_eq!(ask(server.address(), b"x"), b"x");
     drop(manager);
-    server.stop().status(0);
+    let outcome = server.stop().status(0);
+    // It is said once.
+    assert_eq!(outcome.stderr.matches("could not tell").count(), 1, "{}", outcome.stderr);
 }
 
 #[test]

@@ -18,8 +18,18 @@ use tracing::debug;
 
 use crate::error::reason;
 
-/// The way to the service manager, which stays open in another root, as another user and in the sandbox.
-static CONNECTED: Mutex<Option<UnixDatagram>> = Mutex::new(None);
+/// The way to the service manager.
+struct Way {
+    /// It stays open in another root, as another user and in the sandbox.
+    socket: Option<UnixDatagram>,
+    /// The last message did not arrive, and that was said.
+    failing: bool,
+}
+
+static WAY: Mutex<Way> = Mutex::new(Way {
+    socket: None,
+    failing: false,
+});
 
 /// A service manager that reads nothing for so long misses what it was to hear.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub fn connect() {
     let Some(name) = name() else { return };
     match connected(&name) {
-        Ok(socket) => *CONNECTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket),
+        Ok(socket) => WAY.lock().unwrap_or_else(PoisonError::into_inner).socket = Some(socket),
         Err(error) => debug!("could not connect to the service manager: {}", reason(&error)),
     }
 }
@@ -108,19 +118,23 @@ fn tell_with(states: &[NotifyState<'_>], flags: SendFlags) -> bool {
         text
     });
     let sent = |socket: &UnixDatagram| send(socket, text.as_bytes(), flags | SendFlags::NOSIGNAL).map(drop);
-    let mut held = CONNECTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let told = match held.as_ref().map(sent) {
+    let mut way = WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = match way.socket.as_ref().map(sent) {
         Some(Ok(())) => Ok(()),
         // It is there, and busy.
         Some(Err(Errno::AGAIN)) => Err(Errno::AGAIN.into()),
         // There is none yet, or whoever listened has gone; another one may listen under that name by now.
         None | Some(Err(_)) => connected(&name).and_then(|socket| {
             let told = sent(&socket).map_err(io::Error::from);
-            *held = Some(socket);
+            way.socket = Some(socket);
             told
         }),
     };
+    let before = std::mem::replace(&mut way.failing, told.is_err());
     let Err(error) = told else { return true };
-    debug!("could not tell the service manager: {}", reason(&error));
+    // A watchdog would have it said many times a second.
+    if !before {
+        debug!("could not tell the service manager: {}", reason(&error));
+    }
     error.kind() != io::ErrorKind::WouldBlock
 }
