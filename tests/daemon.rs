@@ -445,7 +445,7 @@ fn port_79_is_served_by_nobody_and_nothing_is_left() {
     );
     // It may be made anew where nobody may write.
     fs::rename(place.at("log"), place.at("log.1")).unwrap();
-    fs::set_permissions(place.at("users.toml"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.at("users.toml"), fs::Permissions::from_mode(0o000)).unwrap();
     daemon.signal(Signal::HUP);
     let logged = daemon.await_log("permission denied");
     assert!(logged.contains("users.toml"), "{logged}");

@@ -257,7 +257,12 @@ fn a_service_manager_that_reads_nothing_holds_up_nobody() {
     drop(manager);
     let outcome = server.stop().status(0);
     // It is said once.
-    assert_eq!(outcome.stderr.matches("could not tell").count(), 1, "{}", outcome.stderr);
+    assert_eq!(
+        outcome.stderr.matches("could not tell").count(),
+        1,
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
