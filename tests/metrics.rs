@@ -4,12 +4,16 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::harness::installed::installed;
 use crate::harness::peer::{ask, assert_echo, assert_gone, dial, dial_endpoint, listener, read_all, reset};
 use crate::harness::{PATIENCE, Run, address, eventually, file_when_there, netkit, program};
+
+/// The time that one who asks has for the head of a request, or to shake hands.
+const HEAD: Duration = Duration::from_secs(5);
 
 /// A server with metrics, and where they are.
 struct Told {
@@ -303,7 +307,8 @@ fn datagrams_are_no_way_to_ask() {
 fn those_who_ask_slowly_hold_up_nobody() {
     let told = told(&["echo", "tcp:0:127.0.0.1", "--metrics", "tcp:0:127.0.0.1"]);
     let at: SocketAddr = address(&told.at);
-    let slow: Vec<_> = (0..20)
+    let start = Instant::now();
+    let slow: Vec<_> = (0..200)
         .map(|_| {
             let mut client = dial(at);
             client.write_all(b"GET /met").unwrap();
@@ -314,10 +319,38 @@ fn those_who_ask_slowly_hold_up_nobody() {
         ask(told.run.address(), b"served all the while"),
         b"served all the while"
     );
-    // They have their time, and then the next are answered.
-    assert_eq!(get(&told.at, "/healthz").0, 200);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(get(&told.at, path).0, 200);
+    }
+    assert!(start.elapsed() < HEAD, "{:?}", start.elapsed());
     drop(slow);
     told.run.stop().status(0);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn those_who_shake_hands_slowly_hold_up_nobody() {
+    let data = tempfile::tempdir().unwrap();
+    let run = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--metrics", "tls:0:127.0.0.1"])
+        .env("XDG_DATA_HOME", data.path())
+        .stdin(Stdio::null())
+        .start();
+    let said = run.await_stderr("metrics on tls:localhost:");
+    let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
+    let at = at.unwrap().to_owned();
+    let port = at.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let start = Instant::now();
+    let slow: Vec<_> = (0..200).map(|_| dial(([127, 0, 0, 1], port).into())).collect();
+    let answer = netkit(["connect", &at])
+        .env("XDG_DATA_HOME", data.path())
+        .input("GET /readyz HTTP/1.0\r\n\r\n")
+        .run()
+        .status(0)
+        .text();
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    assert!(start.elapsed() < HEAD, "{:?}", start.elapsed());
+    drop(slow);
+    run.stop().status(0);
 }
 
 #[test]
