@@ -2,13 +2,14 @@
 //! Absent: HTTP's own corner cases and the format, which unit tests show.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
-use crate::harness::installed::installed;
+use crate::harness::installed::{installed, reserved};
 use crate::harness::peer::{ask, assert_echo, assert_gone, dial, dial_endpoint, listener, read_all, reset};
 use crate::harness::{PATIENCE, Run, address, eventually, file_when_there, netkit, program};
 
@@ -161,6 +162,59 @@ fn what_goes_wrong_with_a_header_is_counted() {
     told.counts("netkit_refused_total{", &["\"denied\""], 1);
     told.counts("netkit_connections_total{", &["\"refused\""], 1);
     told.counts("netkit_connections_total{", &["\"failed\""], 2);
+    told.run.stop().status(0);
+}
+
+#[test]
+fn those_who_come_to_nothing_before_the_one_are_counted() {
+    let told = told(&[
+        "echo",
+        "haproxy:tcp:0:127.0.0.1",
+        "--once",
+        "--metrics",
+        "tcp:0:127.0.0.1",
+        "--handshake-timeout",
+        "200ms",
+        "--deny",
+        "192.0.2.0/24",
+    ]);
+    let to = told.run.address();
+    for header in [
+        "GET / HTTP/1.1\r\n",
+        "PROXY TCP4 ",
+        "PROXY TCP4 192.0.2.1 198.51.100.1 5 6\r\n",
+    ] {
+        let mut client = dial(to);
+        client.write_all(header.as_bytes()).unwrap();
+        assert_gone(&client);
+    }
+    told.counts("netkit_handshake_failures_total{", &["\"proxy_header\""], 1);
+    told.counts("netkit_handshake_failures_total{", &["\"timeout\""], 1);
+    told.counts("netkit_connections_total{", &["\"refused\""], 1);
+    told.counts("netkit_connections_total{", &["\"failed\""], 2);
+    let one = ask(to, b"PROXY TCP4 203.0.113.1 198.51.100.1 5 6\r\nhello");
+    assert_eq!(one, b"hello");
+    told.run.wait().status(0);
+}
+
+#[test]
+fn who_is_refused_before_the_one_is_counted() {
+    let told = told(&[
+        "echo",
+        "tcp6:0:[::]",
+        "--once",
+        "--metrics",
+        "tcp:0:127.0.0.1",
+        "--deny",
+        "127.0.0.0/8",
+    ]);
+    let mut to = told.run.address();
+    to.set_ip(Ipv4Addr::LOCALHOST.into());
+    // It may be gone before it is there.
+    if let Ok(client) = TcpStream::connect(to) {
+        assert_gone(&client);
+    }
+    told.counts("netkit_connections_total{", &["\"refused\""], 1);
     told.run.stop().status(0);
 }
 
@@ -331,10 +385,16 @@ fn those_who_ask_slowly_hold_up_nobody() {
 #[test]
 fn those_who_shake_hands_slowly_hold_up_nobody() {
     let data = tempfile::tempdir().unwrap();
-    let run = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--metrics", "tls:0:127.0.0.1"])
-        .env("XDG_DATA_HOME", data.path())
-        .stdin(Stdio::null())
-        .start();
+    let run = netkit([
+        "serve",
+        "echo",
+        "tcp:0:127.0.0.1",
+        "--metrics",
+        "tls:0:interface=127.0.0.1",
+    ])
+    .env("XDG_DATA_HOME", data.path())
+    .stdin(Stdio::null())
+    .start();
     let said = run.await_stderr("metrics on tls:localhost:");
     let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
     let at = at.unwrap().to_owned();

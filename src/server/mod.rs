@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, error, warn};
 
 use self::book::{Book, Entry, Outcome, Row, Unaccepted};
-use self::door::{Door, Unestablished, established};
+use self::door::{Door, established};
 use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
@@ -265,7 +265,8 @@ impl Server {
     /// The first client that could be established is the one that is served.
     async fn accept_one(&self, listener: &mut dyn Accept, at: &At, mut stop: Stop) -> io::Result<()> {
         let mut shortage = Shortage::default();
-        let mut door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
+        let door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
+        let mut door = door.counted(at.row.clone());
         loop {
             let entered = tokio::select! {
                 () = stop.told() => return Ok(()),
@@ -389,13 +390,12 @@ impl Server {
                     let limit = server.0.limits.handshake_timeout;
                     let stood =
                         established(handshake, visit.as_ref(), limit, &peer, &server.0.refusals).await;
-                    match (stood, &row) {
-                        (Ok(Connection::Stream(stream)), row) => {
+                    match stood {
+                        Ok(Connection::Stream(stream)) => {
                             server.converse(stream, Watched::new(noted, row.as_ref())).await;
                         }
-                        (Err(Unestablished::Refused), Some(row)) => row.end(Outcome::Refused),
-                        (Err(Unestablished::Failed(why)), Some(row)) => row.fail(why),
-                        (Err(_) | Ok(Connection::Datagram(_)), _) => {}
+                        Ok(Connection::Datagram(_)) => {}
+                        Err(why) => door::count(row.as_deref(), why),
                     }
                     drop((guard, permit, visit));
                 });
