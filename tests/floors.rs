@@ -222,6 +222,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
         &[
             "datagrams",
             "descriptor",
+            "distinct",
             "handshake",
             "listening",
             "lock",

@@ -256,6 +256,54 @@ fn metrics_may_be_told_over_tls_and_tls_failures_are_counted() {
     run.stop().status(0);
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn endpoints_of_one_name_are_told_apart() {
+    let data = tempfile::tempdir().unwrap();
+    let ready = data.path().join("ready");
+    // One name leads to both.
+    let (_held, both) = eventually("a port that both families have free", || {
+        let (four, address) = reserved(Type::STREAM);
+        let six = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        six.set_reuse_address(true).unwrap();
+        let other = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+        six.bind(&other.into()).ok()?;
+        Some(((four, six), address.port()))
+    });
+    let run = netkit(["serve", "echo", "--metrics", "tcp:0:127.0.0.1", "--ready-file"])
+        .arg(&ready)
+        .arg(format!("tls:{both}:interface=127.0.0.1"))
+        .arg(format!("tls:{both}:interface=[::1]"))
+        .env("XDG_DATA_HOME", data.path())
+        .stdin(Stdio::null())
+        .start();
+    let endpoints = run.endpoints(2);
+    assert_eq!(
+        endpoints,
+        [format!("tls:127.0.0.1:{both}"), format!("tls:[::1]:{both}")]
+    );
+    assert_eq!(file_when_there(&ready), endpoints.join("\n") + "\n");
+    let said = run.await_stderr("metrics on ");
+    let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
+    let told = Told {
+        at: at.unwrap().to_owned(),
+        run,
+    };
+    for (endpoint, times) in endpoints.iter().zip([1, 2]) {
+        for _ in 0..times {
+            netkit(["connect", endpoint])
+                .env("XDG_DATA_HOME", data.path())
+                .input("hello")
+                .run()
+                .status(0)
+                .wrote("hello");
+        }
+        let label = format!("endpoint=\"{endpoint}\"");
+        told.counts("netkit_connections_total{", &[&label, "\"closed\""], times);
+    }
+    told.run.stop().status(0);
+}
+
 #[test]
 fn datagrams_are_counted() {
     let told = told(&[

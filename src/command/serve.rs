@@ -40,7 +40,8 @@ Notes:
   as the process does, and /readyz, which is 503 once the server was told to
   stop. That endpoint is bound with the others and told in the log, as
   `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
-  limits are not about it; it takes 16 clients at a time, GET and HEAD only.
+  limits are not about it. It has 64 places, and when all are taken the client
+  that is slowest to ask has to go for the next; GET and HEAD only.
 
   As a daemon: --daemonize returns when all is bound and told, or with the
   status of the failure. Keys are read, the log is opened and ports are bound

@@ -112,9 +112,23 @@ impl Book {
     /// An empty book about these endpoints.
     #[must_use]
     pub fn new(bound: &[Arc<dyn Bound>]) -> Self {
-        let row = |bound: &Arc<dyn Bound>| Arc::new(Row::new(bound.endpoint()));
+        Book::about(bound.iter().map(|bound| bound.endpoint()))
+    }
+
+    /// A row of its own for each. Where one socket was passed twice, one string leads to both, and they are numbered:
+    /// two samples of one name would be an error in what is published.
+    fn about(endpoints: impl Iterator<Item = String>) -> Self {
+        let mut named = HashMap::new();
+        let row = |endpoint: String| {
+            let times: &mut u32 = named.entry(endpoint.clone()).or_default();
+            *times += 1;
+            Arc::new(Row::new(match *times {
+                1 => endpoint,
+                times => format!("{endpoint} ({times})"),
+            }))
+        };
         Book {
-            rows: bound.iter().map(row).collect(),
+            rows: endpoints.map(row).collect(),
         }
     }
 
@@ -225,7 +239,7 @@ impl Row {
         }
     }
 
-    /// The client string that led here when the server started.
+    /// The client string that led here when the server started; behind it, where others had the same, a number.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -345,6 +359,13 @@ mod tests {
 
     fn row() -> Arc<Row> {
         Arc::new(Row::new("tcp:127.0.0.1:1".into()))
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name() {
+        let book = Book::about(["a", "b", "a", "a"].into_iter().map(str::to_owned));
+        let names: Vec<_> = book.rows().iter().map(|row| row.endpoint()).collect();
+        assert_eq!(names, ["a", "b", "a (2)", "a (3)"]);
     }
 
     #[test]
