@@ -35,6 +35,7 @@ mod readme;
 mod ready;
 mod reconnect;
 mod relay;
+mod sandbox;
 mod serve;
 mod tables;
 mod terminal;

@@ -126,12 +126,14 @@ impl Daemon {
         }
         let mut sandbox = self.sandboxed.then(|| Sandbox::new(needs));
         if let Some(sandbox) = &mut sandbox {
-            let held = log.path().map(|path| Need::Write(path.to_owned()));
+            if let Some(path) = log.path() {
+                sandbox.allow_log(path);
+            }
             let pidfile = self
                 .pidfile
                 .as_ref()
                 .map(|file| Need::Remove(file.path().to_owned()));
-            sandbox.allow(held.iter().chain(&pidfile));
+            sandbox.allow(&pidfile);
             sandbox.allow(needs.iter().filter(|need| matches!(need, Need::Remove(_))));
         }
         let made = made(self.pidfile.as_ref(), needs);

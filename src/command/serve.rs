@@ -56,10 +56,12 @@ Notes:
   process left is taken over, though its number may be another's by now.
 
   A server with --daemonize, --user, --group or --chroot is held to what it
-  needs by Landlock where the kernel has it: it reads the system's directories
-  and those of its certificates and tables, writes where its log, its pid file
-  and its protocol write, runs nothing and opens no TCP connection, unless the
-  protocol does. -v says what holds, --no-sandbox turns it off.
+  needs by Landlock where the kernel has it: it reads libraries and the
+  directories of its certificates and tables, writes where its log and its
+  protocol write, removes its pid file and sockets, runs nothing and opens no
+  TCP connection, unless the protocol does. Whoever connects to others reads
+  /etc and the system's roots as well, and whoever runs programs everything.
+  -v says what holds, --no-sandbox turns it off.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
