@@ -184,7 +184,7 @@ impl Idle {
 /// Has the connection end with a reset when it is dropped, where it is one that can: a layer such as TLS leaves out its
 /// own end instead, and a UNIX socket knows none.
 pub fn reset(stream: &Stream) {
-    if let Some(socket) = stream.downcast_ref::<TcpStream>() {
+    if let Some(socket) = stream.beneath::<TcpStream>() {
         // If it fails, the connection is gone already.
         let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }

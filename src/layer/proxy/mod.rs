@@ -11,7 +11,6 @@ use tracing::debug;
 
 use self::header::{Ends, Header, Ssl, Tlv, UNIX_NAME, Version};
 use super::{Layer, Wrapper, WrapperRole};
-use crate::connection::prefixed::Prefixed;
 use crate::connection::proxied::{Proxied, ProxiedTls};
 use crate::connection::{Address, BoxFuture, Facts, Stream};
 use crate::endpoint::{Param, ValueKind};
@@ -79,7 +78,7 @@ impl Layer for Proxy {
             if rest.is_empty() {
                 return Ok(stream);
             }
-            Ok(stream.map(|io| Prefixed::new(io, rest)))
+            Ok(stream.preceded_by(rest))
         })
     }
 
