@@ -35,6 +35,7 @@ mod readme;
 mod ready;
 mod reconnect;
 mod relay;
+mod relay_datagrams;
 mod serve;
 mod tables;
 mod terminal;
