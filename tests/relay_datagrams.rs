@@ -500,7 +500,10 @@ fn a_stream_that_takes_nothing_loses_its_own_datagrams_only() {
 /// Bytes of memory that it has, from /proc/PID/status.
 fn resident(run: &Run) -> usize {
     let status = std::fs::read_to_string(run.proc("status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 

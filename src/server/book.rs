@@ -344,11 +344,12 @@ mod tests {
         row.begin().end(&Ok(()));
         row.begin().end(&Err(io::ErrorKind::ConnectionReset.into()));
         drop(row.begin());
+        row.begin().end(&Err(io::Error::other(Evicted)));
         row.end(Outcome::Refused);
         row.fail(Failure::of(Status::Tls));
         row.fail(Failure::of(Status::Expectation));
         let ended = Outcome::ALL.map(|(outcome, _)| row.ended(outcome));
-        assert_eq!(ended, [1, 1, 0, 1, 2, 1]);
+        assert_eq!(ended, [1, 1, 0, 1, 2, 1, 1]);
         let failed = Failure::ALL.map(|(failure, _)| row.failed(failure));
         assert_eq!(failed, [1, 1, 0, 0, 0]);
     }

@@ -153,6 +153,8 @@ mod tests {
             peer: there.local_addr(),
             local: None,
         };
+        // Nobody knows that of a new socket.
+        outlet.wire.socket.writable().await.unwrap();
         let (mut pile, mut queue) = (Pile::default(), Queue::default());
         let (long, many) = (vec![7; 30_000], vec![8; 100]);
         let sent = [
@@ -196,6 +198,7 @@ mod tests {
             peer: client.local_addr().unwrap(),
             local: None,
         };
+        outlet.wire.socket.writable().await.unwrap();
         let long = vec![0; 65_508];
         let tally = Tally::default();
         let runs = [outlet.run(&long, long.len()), outlet.run(b"after", 5)];

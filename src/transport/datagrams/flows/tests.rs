@@ -3,8 +3,7 @@
 
 use std::future::poll_fn;
 use std::net::UdpSocket;
-
-use tokio::time::sleep;
+use std::task::Waker;
 
 use super::super::queue::WAITING_MAX;
 use super::table::BACKLOG;
@@ -126,7 +125,7 @@ async fn there_are_no_more_flows_than_allowed() {
         (recv(&mut second).await.unwrap(), recv(&mut second).await.unwrap()),
         (b"x".to_vec(), b"y".to_vec())
     );
-    assert_eq!(listener.shared.table().slots.len(), 2);
+    assert_eq!(listener.shared.table().len(), 2);
     drop(first);
     clients[2].send(b"z").unwrap();
     assert_eq!(recv(&mut accept(&mut listener).await).await.unwrap(), b"z");
@@ -142,7 +141,7 @@ async fn the_backlog_is_bounded() {
             tokio::task::yield_now().await;
         }
     }
-    assert_eq!(listener.shared.table().slots.len(), BACKLOG);
+    assert_eq!(listener.shared.table().len(), BACKLOG);
 }
 
 #[tokio::test]
