@@ -36,6 +36,7 @@ mod readme;
 mod ready;
 mod reconnect;
 mod relay;
+mod relay_datagrams;
 mod sandbox;
 mod serve;
 mod tables;

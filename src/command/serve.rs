@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::host;
-use super::work::Work;
+use super::work::{Flows, Work};
 use crate::cli::options::ServerOptions;
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
@@ -122,6 +122,7 @@ impl Serve {
             service,
             hexdump: self.hexdump,
             sees_to_idle: false,
+            flows: Flows::default(),
         };
         work.run(&self.server, log)
     }

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::daemon::{Begun, Daemon};
 use super::host;
@@ -26,6 +27,26 @@ pub(super) struct Work {
     pub(super) hexdump: bool,
     /// Idle connections are left to the service.
     pub(super) sees_to_idle: bool,
+    /// What holds for the peers of datagrams, where the service talks with each.
+    pub(super) flows: Flows,
+}
+
+/// How many flows, and how long.
+pub(super) struct Flows {
+    pub(super) idle: Duration,
+    pub(super) most: usize,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        let Limits {
+            flow_idle, flows_max, ..
+        } = Limits::default();
+        Flows {
+            idle: flow_idle,
+            most: flows_max,
+        }
+    }
 }
 
 impl Work {
@@ -43,6 +64,8 @@ impl Work {
             grace: options.ready.grace,
             hexdump: self.hexdump,
             handshake_timeout: options.limits.handshake.handshake_timeout,
+            flow_idle: self.flows.idle,
+            flows_max: self.flows.most,
         };
         // Before there is a child: the service manager watches the process that it has started, until it hears of another.
         let mut pulse = Pulse::asked_for();

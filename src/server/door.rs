@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use super::book::{Failure, Outcome, Row};
 use super::gate::{Keeper, Visit};
-use super::refusals::Refusals;
 use crate::connection::Connection;
+use crate::connection::refusals::Refusals;
 use crate::transport::handshake::{Gate, Handshake};
 use crate::transport::{Accept, Incoming, Stage};
 use crate::units::duration_text;

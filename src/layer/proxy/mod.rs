@@ -103,13 +103,13 @@ fn header_for(version: Version, client: Option<&Facts>) -> Header {
 fn ends_of(client: &Facts) -> Option<Ends> {
     match (&client.peer, &client.local) {
         (Address::Inet(source), Address::Inet(destination)) => {
-            Some(Ends::of_one_family(*source, *destination))
+            Some(Ends::of_one_family(*source, *destination, client.datagrams))
         }
         (Address::Unnamed, Address::Unnamed) => None,
         (source, destination) => Some(Ends::Unix {
             source: unix_name(source)?,
             destination: unix_name(destination)?,
-            datagrams: false,
+            datagrams: client.datagrams,
         }),
     }
 }

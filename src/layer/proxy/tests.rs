@@ -239,6 +239,7 @@ fn with(tlvs: Vec<Tlv>) -> Vec<u8> {
         ends: Some(Ends::of_one_family(
             "192.0.2.1:1111".parse().unwrap(),
             "192.0.2.2:2222".parse().unwrap(),
+            false,
         )),
         tlvs,
     };
