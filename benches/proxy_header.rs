@@ -23,7 +23,7 @@ fn header(version: Version, source: &str, destination: &str, tlvs: Vec<Tlv>) -> 
     Header {
         version,
         local: false,
-        ends: Some(Ends::of_one_family(address(source), address(destination))),
+        ends: Some(Ends::of_one_family(address(source), address(destination), false)),
         tlvs,
     }
     .write()

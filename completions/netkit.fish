@@ -139,6 +139,10 @@ complete -c netkit -n "__fish_netkit_using_subcommand relay" -l balance -d 'Whic
 least\t''
 first\t''"
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l connect-timeout -d 'Give up on a target that is not connected by then' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l framing -d 'Between datagrams and a stream: how they lie in it. Two bytes before each hold its length, the high one first, as in DNS over TCP; or each is a line' -r -f -a "length\t''
+line\t''"
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l udp-idle -d 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-flows -d 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections-per-ip -d 'Serve at most N connections from one address at once; further ones are closed' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r

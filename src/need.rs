@@ -8,12 +8,13 @@ use std::path::PathBuf;
 pub enum Need {
     /// A file, or all below a directory, is read.
     Read(PathBuf),
-    /// A file is written, made or replaced; of a directory, all below it.
+    /// A file is written, and made where it is missing. Of a directory, all below it is made, replaced and removed.
     Write(PathBuf),
     /// A file that we made is removed in the end.
     Remove(PathBuf),
     /// A program is run. What it asks for in its turn, nobody knows.
     Run(PathBuf),
-    /// Others are dialled, by whatever endpoint.
+    /// Others are dialled, by name perhaps, and verified by the roots of the system. Files that the endpoint names are
+    /// needs of their own.
     Dial,
 }

@@ -1,9 +1,12 @@
 //! Two connections wired to each other, each direction ending on its own: the engine of `connect` and `listen`, and
-//! with two peers as equals (`forward`) that of `relay`.
+//! with two peers as equals (`forward`, for datagrams `flows` and `framed`) that of `relay`.
 //! Absent: where the connections came from, and what is printed when they end.
 
 mod direction;
+mod flows;
 pub mod forward;
+mod framed;
+pub mod framing;
 mod pipe;
 pub mod resumable;
 pub mod service;

@@ -2,7 +2,7 @@
 //! Absent: how rules are read and weighed, which their unit tests show.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 
 use socket2::{Domain, Socket, Type};
@@ -132,6 +132,61 @@ fn behind_a_proxy_the_address_that_the_header_names_counts() {
     assert_gone(&own);
     let said = server.await_stderr("refused: not among those that are allowed peer=127.0.0.1:");
     assert!(!said.contains("warning:"), "{said}");
+    server.stop().status(0);
+}
+
+#[test]
+fn an_ipv4_address_in_the_form_of_ipv6_is_no_way_around_a_rule() {
+    let server = echo(&[
+        "haproxy:tcp:0:127.0.0.1",
+        "--deny",
+        "192.0.2.0/24",
+        "--max-connections-per-ip",
+        "1",
+    ]);
+    let to = server.address();
+    // In a line and in binary.
+    assert_gone(&on_behalf_of("::ffff:192.0.2.7", to));
+    let in_binary = |client: [u8; 4]| {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24".to_vec();
+        for address in [client, [198, 51, 100, 1]] {
+            header.extend([0; 10]);
+            header.extend([0xff; 2]);
+            header.extend(address);
+        }
+        header.extend([0x15, 0xb3, 0, 80]);
+        let mut proxy = dial(to);
+        proxy.write_all(&header).unwrap();
+        proxy
+    };
+    assert_gone(&in_binary([192, 0, 2, 7]));
+    // One client, however its address is written.
+    let mut one = in_binary([203, 0, 113, 1]);
+    assert_echo(&mut one, b"in");
+    for again in ["203.0.113.1", "::ffff:203.0.113.1"] {
+        assert_gone(&on_behalf_of(again, to));
+    }
+    assert_echo(&mut on_behalf_of("::ffff:203.0.113.2", to), b"another");
+    drop(one);
+    server.stop().status(0);
+}
+
+#[test]
+fn datagrams_of_ipv4_to_a_socket_of_ipv6_are_judged_as_ipv4() {
+    let server = echo(&["udp6:0", "--deny", "127.0.0.2"]);
+    let mut to = address(&server.endpoint());
+    to.set_ip(Ipv4Addr::LOCALHOST.into());
+    let client = |own: &str| {
+        let socket = UdpSocket::bind((own, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(to).unwrap();
+        socket
+    };
+    client("127.0.0.2").send(b"dropped").unwrap();
+    let other = client("127.0.0.1");
+    other.send(b"answered").unwrap();
+    assert_eq!(other.recv(&mut [0; 100]).unwrap(), 8);
+    server.await_stderr("refused 1 datagram: 127.0.0.2 is denied peer=");
     server.stop().status(0);
 }
 

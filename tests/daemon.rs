@@ -4,14 +4,15 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use tempfile::TempDir;
 
-use crate::harness::installed::{given, installed};
+use crate::harness::installed::{given, given_to_root, installed};
 use crate::harness::peer::{ask, dial};
 use crate::harness::{Netkit, Outcome, PATIENCE, address, eventually, netkit, netkit_after, program};
 
@@ -20,7 +21,7 @@ const NOBODY: u32 = 65534;
 
 /// Skips a test that needs root.
 fn root() -> Option<()> {
-    given("a way to be root", geteuid().is_root().then_some(()))
+    given_to_root("the rights of root", geteuid().is_root().then_some(()))
 }
 
 /// A place that everybody may enter, and where one user may write.
@@ -289,12 +290,22 @@ fn what_only_the_caller_has_is_not_for_a_daemon() {
             "sockets are passed to the process that the service manager starts, not to its child",
         ),
     ] {
-        netkit(["serve", "echo", endpoint, "--daemonize"])
-            .run()
-            .status(2)
-            .said(&format!(
+        let mut lines = vec![vec!["serve", "echo", endpoint, "--daemonize"]];
+        if cfg!(feature = "metrics") {
+            lines.push(vec![
+                "serve",
+                "echo",
+                "tcp:0:127.0.0.1",
+                "--daemonize",
+                "--metrics",
+                endpoint,
+            ]);
+        }
+        for line in lines {
+            netkit(line).run().status(2).said(&format!(
                 "error: could not use --daemonize with {endpoint}: {why}\n"
             ));
+        }
     }
     netkit(["serve", "echo", "tcp:0", "--daemonize", "--hexdump"])
         .run()
@@ -387,14 +398,16 @@ fn who_stops_waiting_stops_the_start() {
 fn port_79_is_served_by_nobody_and_nothing_is_left() {
     let Some(()) = root() else { return };
     let place = Place::of(NOBODY);
+    let tell = |text: &str| fs::write(place.at("users.toml"), format!("alice = \"{text}\"\n")).unwrap();
+    tell("Here I am");
     // An address of our own, so that nobody else's port is in the way.
     let unix = format!("unix:{}", place.at("s").display());
     let (daemon, _) = place.start([
         "finger",
         "tcp:79:127.79.0.1",
         &unix,
-        "--user-entry",
-        "alice=Here I am",
+        "--users",
+        &place.at("users.toml").display().to_string(),
         "--user",
         "65534",
         "--group",
@@ -419,12 +432,32 @@ fn port_79_is_served_by_nobody_and_nothing_is_left() {
         assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
         assert!(status.contains(&format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}\n")));
     }
+    // What nobody may read is read again; the log is root's.
+    tell("Gone home");
     daemon.signal(Signal::HUP);
-    // The log is root's.
     daemon.await_log("warning: could not open the log");
-    assert!(contains_alice(&ask(daemon.address(), b"alice\r\n")));
+    daemon.await_log("reloaded ");
+    let answer = ask(daemon.address(), b"alice\r\n");
+    assert!(
+        crate::harness::contains(&answer, b"Gone home"),
+        "{}",
+        answer.escape_ascii()
+    );
+    // It may be made anew where nobody may write.
+    fs::rename(place.at("log"), place.at("log.1")).unwrap();
+    fs::set_permissions(place.at("users.toml"), fs::Permissions::from_mode(0o000)).unwrap();
+    daemon.signal(Signal::HUP);
+    let logged = daemon.await_log("permission denied");
+    assert!(logged.contains("users.toml"), "{logged}");
+    assert_eq!(fs::metadata(place.at("log")).unwrap().uid(), NOBODY);
+    let answer = ask(daemon.address(), b"alice\r\n");
+    assert!(
+        crate::harness::contains(&answer, b"Gone home"),
+        "{}",
+        answer.escape_ascii()
+    );
     daemon.stop();
-    assert_eq!(place.names(), ["log", "ready"]);
+    assert_eq!(place.names(), ["log", "log.1", "ready", "users.toml"]);
 }
 
 fn contains_alice(answer: &[u8]) -> bool {
@@ -714,20 +747,57 @@ fn what_may_not_be_removed_is_told_of() {
     let Some(()) = root() else { return };
     let place = Place::of(0);
     let unix = format!("unix:{}", place.at("s").display());
-    let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
-    let log = daemon.log.clone();
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
+    // That was to be foreseen.
+    for name in ["pid", "s"] {
+        let warning = format!(
+            "warning: {} will stay behind in the end: permission denied; ",
+            place.at(name).display()
+        );
+        assert_eq!(outcome.stderr.matches(&warning).count(), 1, "{}", outcome.stderr);
+        assert_eq!(daemon.logged().matches(&warning).count(), 1);
+    }
+    let warning = format!(
+        "warning: SIGHUP will not open the log {} again: ",
+        daemon.log.display()
+    );
+    assert_eq!(outcome.stderr.matches(&warning).count(), 1, "{}", outcome.stderr);
+    daemon.signal(Signal::HUP);
+    daemon.await_log("warning: could not open the log");
+    let (log, pid) = (daemon.log.clone(), daemon.pid);
+    // Nor could it write there, whoever it is by now.
+    for (number, leads_to) in daemon.descriptors() {
+        if leads_to == place.at("pid") {
+            let of_it = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap();
+            let flags = of_it
+                .lines()
+                .find_map(|line| line.strip_prefix("flags:"))
+                .unwrap();
+            assert!(flags.ends_with('0'), "open for writing: {flags}");
+        }
+    }
     daemon.stop();
     let logged = fs::read_to_string(&log).unwrap();
-    for (name, more) in [("pid", ", empty"), ("s", ""), ("s.lock", "")] {
+    for name in ["pid", "s", "s.lock"] {
         assert!(
             logged.contains(&format!(
-                "{} stays behind{more}: permission denied",
+                "{} stays behind: permission denied",
                 place.at(name).display()
             )),
             "{name}:\n{logged}"
         );
     }
-    assert_eq!(fs::read_to_string(place.at("pid")).unwrap(), "");
+    // Nobody is taken for the one that it names, though the number was given anew.
+    let number = fs::read_to_string(place.at("pid")).unwrap();
+    assert_eq!(number.trim(), pid.to_string());
+    fs::write(place.at("pid"), format!("{}\n", std::process::id())).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3600 * 24 * 365);
+    fs::File::options()
+        .write(true)
+        .open(place.at("pid"))
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
     // Nor does any of it hold up the next one.
     let (daemon, _) = place.start(["echo", "tcp:0:127.0.0.1", &unix]);
     assert!(UnixStream::connect(place.at("s")).is_ok());
@@ -974,12 +1044,42 @@ fn what_another_root_or_user_lacks_is_told_at_the_start() {
     // What was read at the start is still served.
     assert!(contains_alice(&ask(server.address(), b"alice\r\n")));
     server.stop().status(0);
-    finger(&["--command", "/bin/true", "--ready-file"])
-        .arg(place.at("ready"))
+    // A start that fails there leaves nothing, not even where the new user could not remove it.
+    let roots = Place::of(0);
+    let unix = format!("unix:{}", roots.at("s").display());
+    finger(&["--command", "/bin/true", &unix, "--ready-file"])
+        .arg(roots.at("ready"))
+        .arg("--pidfile")
+        .arg(roots.at("pid"))
         .run()
         .status(1)
+        .failed_in_one_line()
         .mentions("could not run /bin/true as the server will be: no such file or directory");
-    assert!(!place.at("ready").exists());
+    assert_eq!(roots.names(), [""; 0]);
+}
+
+#[test]
+fn what_the_new_user_can_do_it_is_not_warned_of() {
+    let Some(()) = root() else { return };
+    // Another one may remove what it has not made here.
+    let place = Place::of(NOBODY);
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o1755)).unwrap();
+    let unix = format!("unix:{}", place.at("s").display());
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    daemon.stop();
+    assert_eq!(place.names(), ["log", "ready"]);
+    // In a sticky directory of root's it may not, whoever may write there.
+    let place = Place::of(0);
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody"]);
+    let warning = format!(
+        "warning: {} will stay behind in the end: permission denied; ",
+        place.at("pid").display()
+    );
+    assert!(outcome.stderr.contains(&warning), "{}", outcome.stderr);
+    daemon.stop();
+    assert_eq!(place.names(), ["log", "pid", "ready"]);
 }
 
 // The system's log

@@ -5,37 +5,21 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::harness::installed::{given, given_to_root, installed};
 use crate::harness::{Run, address, netkit, program, serve};
-
-/// The first of these that `works`; `None`: the test is skipped.
-fn found(what: &str, candidates: &[&str], works: impl Fn(&str) -> bool) -> Option<PathBuf> {
-    let found = candidates.iter().find(|name| works(name));
-    if found.is_none() {
-        assert!(
-            std::env::var_os("NETKIT_INTEROP").is_none_or(|value| value != "required"),
-            "{what} is not installed"
-        );
-        eprintln!("skipped: {what} is not installed");
-    }
-    found.map(PathBuf::from)
-}
-
-fn installed(name: &str) -> Option<PathBuf> {
-    found(name, &[name], |name| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
-    })
-}
 
 /// A Python that can import this: the one that `NETKIT_PYTHON` names, the first of the path, or the system's.
 fn python(module: &str) -> Option<PathBuf> {
     let named = std::env::var("NETKIT_PYTHON").unwrap_or_default();
-    found(module, &[&named, "python3", "/usr/bin/python3"], |python| {
-        let probe = Command::new(python)
-            .args(["-c", &format!("import {module}")])
-            .output();
-        probe.is_ok_and(|output| output.status.success())
-    })
+    let found = [&named, "python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| {
+            let probe = Command::new(python)
+                .args(["-c", &format!("import {module}")])
+                .output();
+            probe.is_ok_and(|output| output.status.success())
+        });
+    given(module, found.map(PathBuf::from))
 }
 
 const USERS: [&str; 4] = ["--user-entry", "alice=Down the hole", "--user-entry", "bob=away"];
@@ -46,10 +30,7 @@ fn on_port_79(test: u8, args: &[&str]) -> Option<(Run, String)> {
     // 127.0.0.0/8 is all ours; the number of this process keeps two runs apart.
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let host = format!("127.{test}.{high}.{}", low.max(1));
-    if std::net::TcpListener::bind((host.as_str(), 79)).is_err() {
-        eprintln!("skipped: port 79 is not to be had");
-        return None;
-    }
+    given_to_root("port 79", std::net::TcpListener::bind((host.as_str(), 79)).ok())?;
     let endpoint = format!("tcp:79:{host}");
     let server = serve(["finger", &endpoint].iter().chain(args));
     Some((server, host))
@@ -57,11 +38,12 @@ fn on_port_79(test: u8, args: &[&str]) -> Option<(Run, String)> {
 
 #[test]
 fn debians_client_asks_us() {
-    let Some(client) = installed("finger") else { return };
+    let Some(client) = installed(&["finger"]) else {
+        return;
+    };
     let Some((server, host)) = on_port_79(79, &USERS) else {
         return;
     };
-    let client = client.to_str().unwrap();
     for (args, said) in [
         (vec![format!("alice@{host}")], vec!["Down the hole"]),
         (vec![format!("@{host}")], vec!["alice", "bob"]),
@@ -84,11 +66,12 @@ fn debians_client_asks_us() {
 
 #[test]
 fn what_debians_client_sends_for_a_long_answer_is_understood() {
-    let Some(client) = installed("finger") else { return };
+    let Some(client) = installed(&["finger"]) else {
+        return;
+    };
     let Some((server, host)) = on_port_79(80, &["--system"]) else {
         return;
     };
-    let client = client.to_str().unwrap();
     let short = program(client, [format!("root@{host}")]).run().status(0).text();
     assert!(
         short.contains("Login: root") && !short.contains("Shell: "),
@@ -104,7 +87,7 @@ fn what_debians_client_sends_for_a_long_answer_is_understood() {
 
 #[test]
 fn a_local_finger_is_a_back_end() {
-    if installed("finger").is_none() {
+    if installed(&["finger"]).is_none() {
         return;
     }
     let server = serve(["finger", "tcp:0:127.0.0.1", "--command", "finger"]);
@@ -210,11 +193,11 @@ fn twisted_asks_us() {
 
 #[test]
 fn nc_asks_us_with_and_without_an_end() {
-    let Some(nc) = installed("nc") else { return };
+    let Some(nc) = installed(&["nc"]) else { return };
     let server = serve(["finger", "tcp:0:127.0.0.1"].iter().chain(&USERS));
     let port = server.address().port().to_string();
     for query in ["alice\r\n", "alice\n", "/W alice\n", "alice"] {
-        program(nc.to_str().unwrap(), ["-N", "127.0.0.1", &port])
+        program(nc, ["-N", "127.0.0.1", &port])
             .input(query)
             .run()
             .status(0)
@@ -258,7 +241,7 @@ fn pythons_web_server_is_a_back_end() {
 #[cfg(feature = "tls")]
 #[test]
 fn a_web_server_of_openssl_is_verified() {
-    let Some(openssl) = installed("openssl") else {
+    let Some(openssl) = installed(&["openssl"]) else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();

@@ -234,6 +234,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
         &[
             "datagrams",
             "descriptor",
+            "distinct",
             "handshake",
             "listening",
             "lock",

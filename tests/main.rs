@@ -29,14 +29,17 @@ mod lines;
 mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod pairs;
 mod proxy;
 mod proxy_faults;
 mod readme;
 mod ready;
 mod reconnect;
 mod relay;
+mod relay_datagrams;
 #[cfg(feature = "regex")]
 mod run;
+mod sandbox;
 mod serve;
 mod tables;
 mod terminal;

@@ -2,14 +2,19 @@
 //! Absent: HTTP's own corner cases and the format, which unit tests show.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
-use crate::harness::installed::installed;
+use crate::harness::installed::{installed, reserved};
 use crate::harness::peer::{ask, assert_echo, assert_gone, dial, dial_endpoint, listener, read_all, reset};
 use crate::harness::{PATIENCE, Run, address, eventually, file_when_there, netkit, program};
+
+/// The time that one who asks has for the head of a request, or to shake hands.
+const HEAD: Duration = Duration::from_secs(5);
 
 /// A server with metrics, and where they are.
 struct Told {
@@ -160,6 +165,59 @@ fn what_goes_wrong_with_a_header_is_counted() {
     told.run.stop().status(0);
 }
 
+#[test]
+fn those_who_come_to_nothing_before_the_one_are_counted() {
+    let told = told(&[
+        "echo",
+        "haproxy:tcp:0:127.0.0.1",
+        "--once",
+        "--metrics",
+        "tcp:0:127.0.0.1",
+        "--handshake-timeout",
+        "200ms",
+        "--deny",
+        "192.0.2.0/24",
+    ]);
+    let to = told.run.address();
+    for header in [
+        "GET / HTTP/1.1\r\n",
+        "PROXY TCP4 ",
+        "PROXY TCP4 192.0.2.1 198.51.100.1 5 6\r\n",
+    ] {
+        let mut client = dial(to);
+        client.write_all(header.as_bytes()).unwrap();
+        assert_gone(&client);
+    }
+    told.counts("netkit_handshake_failures_total{", &["\"proxy_header\""], 1);
+    told.counts("netkit_handshake_failures_total{", &["\"timeout\""], 1);
+    told.counts("netkit_connections_total{", &["\"refused\""], 1);
+    told.counts("netkit_connections_total{", &["\"failed\""], 2);
+    let one = ask(to, b"PROXY TCP4 203.0.113.1 198.51.100.1 5 6\r\nhello");
+    assert_eq!(one, b"hello");
+    told.run.wait().status(0);
+}
+
+#[test]
+fn who_is_refused_before_the_one_is_counted() {
+    let told = told(&[
+        "echo",
+        "tcp6:0:[::]",
+        "--once",
+        "--metrics",
+        "tcp:0:127.0.0.1",
+        "--deny",
+        "127.0.0.0/8",
+    ]);
+    let mut to = told.run.address();
+    to.set_ip(Ipv4Addr::LOCALHOST.into());
+    // It may be gone before it is there.
+    if let Ok(client) = TcpStream::connect(to) {
+        assert_gone(&client);
+    }
+    told.counts("netkit_connections_total{", &["\"refused\""], 1);
+    told.run.stop().status(0);
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn metrics_may_be_told_over_tls_and_tls_failures_are_counted() {
@@ -196,6 +254,54 @@ fn metrics_may_be_told_over_tls_and_tls_failures_are_counted() {
         failed.then_some(())
     });
     run.stop().status(0);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn endpoints_of_one_name_are_told_apart() {
+    let data = tempfile::tempdir().unwrap();
+    let ready = data.path().join("ready");
+    // One name leads to both.
+    let (_held, both) = eventually("a port that both families have free", || {
+        let (four, address) = reserved(Type::STREAM);
+        let six = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        six.set_reuse_address(true).unwrap();
+        let other = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+        six.bind(&other.into()).ok()?;
+        Some(((four, six), address.port()))
+    });
+    let run = netkit(["serve", "echo", "--metrics", "tcp:0:127.0.0.1", "--ready-file"])
+        .arg(&ready)
+        .arg(format!("tls:{both}:interface=127.0.0.1"))
+        .arg(format!("tls:{both}:interface=[::1]"))
+        .env("XDG_DATA_HOME", data.path())
+        .stdin(Stdio::null())
+        .start();
+    let endpoints = run.endpoints(2);
+    assert_eq!(
+        endpoints,
+        [format!("tls:127.0.0.1:{both}"), format!("tls:[::1]:{both}")]
+    );
+    assert_eq!(file_when_there(&ready), endpoints.join("\n") + "\n");
+    let said = run.await_stderr("metrics on ");
+    let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
+    let told = Told {
+        at: at.unwrap().to_owned(),
+        run,
+    };
+    for (endpoint, times) in endpoints.iter().zip([1, 2]) {
+        for _ in 0..times {
+            netkit(["connect", endpoint])
+                .env("XDG_DATA_HOME", data.path())
+                .input("hello")
+                .run()
+                .status(0)
+                .wrote("hello");
+        }
+        let label = format!("endpoint=\"{endpoint}\"");
+        told.counts("netkit_connections_total{", &[&label, "\"closed\""], times);
+    }
+    told.run.stop().status(0);
 }
 
 #[test]
@@ -303,7 +409,8 @@ fn datagrams_are_no_way_to_ask() {
 fn those_who_ask_slowly_hold_up_nobody() {
     let told = told(&["echo", "tcp:0:127.0.0.1", "--metrics", "tcp:0:127.0.0.1"]);
     let at: SocketAddr = address(&told.at);
-    let slow: Vec<_> = (0..20)
+    let start = Instant::now();
+    let slow: Vec<_> = (0..200)
         .map(|_| {
             let mut client = dial(at);
             client.write_all(b"GET /met").unwrap();
@@ -314,10 +421,44 @@ fn those_who_ask_slowly_hold_up_nobody() {
         ask(told.run.address(), b"served all the while"),
         b"served all the while"
     );
-    // They have their time, and then the next are answered.
-    assert_eq!(get(&told.at, "/healthz").0, 200);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(get(&told.at, path).0, 200);
+    }
+    assert!(start.elapsed() < HEAD, "{:?}", start.elapsed());
     drop(slow);
     told.run.stop().status(0);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn those_who_shake_hands_slowly_hold_up_nobody() {
+    let data = tempfile::tempdir().unwrap();
+    let run = netkit([
+        "serve",
+        "echo",
+        "tcp:0:127.0.0.1",
+        "--metrics",
+        "tls:0:interface=127.0.0.1",
+    ])
+    .env("XDG_DATA_HOME", data.path())
+    .stdin(Stdio::null())
+    .start();
+    let said = run.await_stderr("metrics on tls:localhost:");
+    let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
+    let at = at.unwrap().to_owned();
+    let port = at.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let start = Instant::now();
+    let slow: Vec<_> = (0..200).map(|_| dial(([127, 0, 0, 1], port).into())).collect();
+    let answer = netkit(["connect", &at])
+        .env("XDG_DATA_HOME", data.path())
+        .input("GET /readyz HTTP/1.0\r\n\r\n")
+        .run()
+        .status(0)
+        .text();
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    assert!(start.elapsed() < HEAD, "{:?}", start.elapsed());
+    drop(slow);
+    run.stop().status(0);
 }
 
 #[test]

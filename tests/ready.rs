@@ -2,10 +2,10 @@
 //! Absent: what is served.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::peer::{ask, dial, undisturbed};
 use crate::harness::{A_MOMENT, PATIENCE, address, eventually, file_when_there, netkit, netkit_after};
@@ -200,6 +200,72 @@ fn the_service_manager_is_told() {
 }
 
 #[test]
+fn a_service_manager_without_a_file_is_told() {
+    use std::os::linux::net::SocketAddrExt;
+    let name = format!("netkit-tests-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let manager = Manager(socket);
+    // The sandbox of a daemon keeps it from such names.
+    for more in [&[][..], &["--daemonize", "--log-file", "/dev/null"]] {
+        let directory = tempfile::tempdir().unwrap();
+        let pidfile = directory.path().join("pid");
+        let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--pidfile"])
+            .arg(&pidfile)
+            .args(more)
+            .env("NOTIFY_SOCKET", format!("@{name}"))
+            .start();
+        manager.hears_at_last("READY=1");
+        let pid = std::fs::read_to_string(pidfile).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        manager.hears_at_last("READY=1");
+        kill_process(pid, Signal::TERM).unwrap();
+        manager.hears_of("STOPPING=1");
+        server.wait().status(0);
+    }
+}
+
+#[test]
+fn a_service_manager_that_was_started_anew_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_of("READY=1");
+    drop(manager);
+    std::fs::remove_file(&path).unwrap();
+    let manager = Manager::at(&path);
+    server.signal(Signal::TERM);
+    manager.hears_at_last("STOPPING=1");
+    server.wait().status(0);
+}
+
+#[test]
+fn a_service_manager_that_reads_nothing_holds_up_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "-v"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "4000")
+        .start();
+    server.await_stderr("could not tell the service manager: ");
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    drop(manager);
+    let outcome = server.stop().status(0);
+    // It is said once.
+    assert_eq!(
+        outcome.stderr.matches("could not tell").count(),
+        1,
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn the_service_manager_is_told_how_it_goes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
@@ -244,6 +310,31 @@ fn the_watchdog_hears_of_us_until_we_hang() {
         manager.hears_at_last("WATCHDOG=1");
         server.stop().status(0);
     }
+}
+
+#[test]
+fn the_watchdog_hears_of_a_daemon() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, pidfile) = (directory.path().join("notify"), directory.path().join("pid"));
+    let manager = Manager::at(&path);
+    // As a service manager does: it names the process that it starts, which is not the one that serves.
+    let before = format!(
+        "export NOTIFY_SOCKET='{}' WATCHDOG_USEC=200000 WATCHDOG_PID=$$",
+        path.display()
+    );
+    netkit_after(&before, "", ["serve", "echo", "tcp:0:127.0.0.1", "--daemonize"])
+        .args(["--log-file", "/dev/null", "--pidfile"])
+        .arg(&pidfile)
+        .run()
+        .status(0);
+    let pid = std::fs::read_to_string(pidfile).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    manager.hears_of(&format!("MAINPID={pid}"));
+    for _ in 0..5 {
+        manager.hears_at_last("WATCHDOG=1");
+    }
+    kill_process(pid, Signal::TERM).unwrap();
+    manager.hears_at_last("STOPPING=1");
 }
 
 #[test]

@@ -10,8 +10,9 @@
 //! 6. The ready file, whose path is the caller's.
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
-//! 8. Groups, group, user, capabilities; then it is seen whether root could be had back, and whether what is needed
-//!    later can.
+//! 8. It is seen, as the new user and in the new place, whether what is needed later can be had: root can still remove
+//!    what was made. Then groups, group, user and capabilities go for good, and it is seen whether root could be had
+//!    back.
 //! 9. `no_new_privs` and the sandbox, before there are other threads, which inherit them. What the sandbox is to allow
 //!    is looked up before step 7 where a directory is held open, and after it where a path will be followed.
 //! 10. Readiness is told, standard error included; then the daemon leaves its session and its parent goes
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::cli::options::DaemonOptions;
-use netkit::error::{Error, Result, Status};
+use netkit::error::{Error, Result, Status, reason};
 use netkit::need::Need;
 use netkit::process::daemon::{self, Detaching, Side};
 use netkit::process::log::Log;
@@ -31,6 +32,7 @@ use netkit::process::pidfile::PidFile;
 use netkit::process::place::{Place, change_directory, check};
 use netkit::process::privileges::{Identity, no_new_privileges};
 use netkit::process::sandbox::Sandbox;
+use netkit::server::ready::TARGET;
 use netkit::transport::reading::ServerEndpoint;
 
 /// What the options ask for, as far as it has come.
@@ -70,7 +72,11 @@ impl Daemon {
     ///
     /// # Errors
     /// Status 2: an option that cannot be followed; 1: what the system says, a pid file that is held.
-    pub(super) fn begin(options: &DaemonOptions, log: &Log, endpoints: &[ServerEndpoint]) -> Result<Begun> {
+    pub(super) fn begin<'a>(
+        options: &DaemonOptions,
+        log: &Log,
+        endpoints: impl IntoIterator<Item = &'a ServerEndpoint>,
+    ) -> Result<Begun> {
         let identity = Identity::find(options.user.as_deref(), options.group.as_deref())?;
         let root = options
             .chroot
@@ -111,9 +117,7 @@ impl Daemon {
     /// Status 1: what the system says; nothing may be served then.
     pub(super) fn settle(&mut self, log: &Log, needs: &[Need]) -> Result<()> {
         let elsewhere = self.root.is_some() || self.identity.is_some();
-        if elsewhere {
-            notify::connect();
-        }
+        notify::connect();
         if elsewhere || self.detaching.is_some() {
             daemon::close_inherited()?;
         }
@@ -122,14 +126,17 @@ impl Daemon {
         }
         let mut sandbox = self.sandboxed.then(|| Sandbox::new(needs));
         if let Some(sandbox) = &mut sandbox {
-            let held = log.path().map(|path| Need::Write(path.to_owned()));
+            if let Some(path) = log.path() {
+                sandbox.allow_log(path);
+            }
             let pidfile = self
                 .pidfile
                 .as_ref()
                 .map(|file| Need::Remove(file.path().to_owned()));
-            sandbox.allow(held.iter().chain(&pidfile));
+            sandbox.allow(&pidfile);
             sandbox.allow(needs.iter().filter(|need| matches!(need, Need::Remove(_))));
         }
+        let made = made(self.pidfile.as_ref(), needs);
         let has_other_root = self.root.is_some();
         if let Some(root) = self.root.take() {
             log.keep_directory()?;
@@ -156,11 +163,18 @@ impl Daemon {
                 }
             }
         }
-        if let Some(identity) = self.identity {
-            identity.shed()?;
-        }
-        if has_other_root || self.identity.is_some() {
+        let look = || {
             check(needs)?;
+            foresee(&made, log);
+            Ok(())
+        };
+        match self.identity {
+            Some(identity) => {
+                identity.try_on(look)?;
+                identity.shed()?;
+            }
+            None if has_other_root => look()?,
+            None => {}
         }
         if let Some(mut sandbox) = sandbox {
             sandbox.allow(needs.iter().filter(|need| !matches!(need, Need::Remove(_))));
@@ -183,8 +197,45 @@ impl Daemon {
     }
 }
 
+/// What is to be removed in the end, and the directories that it is in.
+fn made(pidfile: Option<&PidFile>, needs: &[Need]) -> Vec<(PathBuf, Place)> {
+    let removed = needs.iter().filter_map(|need| match need {
+        Need::Remove(path) => Some(path.as_path()),
+        _ => None,
+    });
+    pidfile
+        .map(PidFile::path)
+        .into_iter()
+        .chain(removed)
+        .filter_map(|path| Some((path.to_owned(), Place::of_file(path)?)))
+        .collect()
+}
+
+/// Says what whoever serves will not be able to do. Who starts it hears that too, wherever the log goes.
+fn foresee(made: &[(PathBuf, Place)], log: &Log) {
+    for (path, directory) in made {
+        if let Err(error) = directory.check_removing() {
+            warn!(
+                target: TARGET,
+                "{} will stay behind in the end: {}; a directory of the user's own, such as RuntimeDirectory= \
+                 makes, is the place for it",
+                path.display(),
+                reason(&error)
+            );
+        }
+    }
+    if let (Some(path), Err(error)) = (log.path(), log.check_reopening()) {
+        warn!(
+            target: TARGET,
+            "SIGHUP will not open the log {} again: {}; it can if the directory or the file is the user's",
+            path.display(),
+            reason(&error)
+        );
+    }
+}
+
 /// Refuses what the caller alone has.
-fn fit_for_the_background(endpoints: &[ServerEndpoint]) -> Result<()> {
+fn fit_for_the_background<'a>(endpoints: impl IntoIterator<Item = &'a ServerEndpoint>) -> Result<()> {
     let why = |endpoint: &ServerEndpoint| match endpoint.type_name() {
         "stdio" => Some("a daemon has no standard input and output"),
         "systemd" => {
@@ -193,7 +244,7 @@ fn fit_for_the_background(endpoints: &[ServerEndpoint]) -> Result<()> {
         _ => None,
     };
     match endpoints
-        .iter()
+        .into_iter()
         .find_map(|endpoint| Some((endpoint, why(endpoint)?)))
     {
         None => Ok(()),

@@ -22,6 +22,7 @@ use netkit::server::gate::Keeper;
 use netkit::server::ready::{Descriptor, Earlier, Ready, TARGET, Written};
 use netkit::server::stop::Lever;
 use netkit::transport::Bound;
+use netkit::transport::distinct::distinct;
 use netkit::transport::reading::ServerEndpoint;
 
 /// Reads every endpoint string before any is bound.
@@ -32,12 +33,10 @@ pub(super) fn endpoints(texts: &[OsString]) -> Result<Vec<ServerEndpoint>> {
         .collect::<Result<_, _>>()?)
 }
 
-/// Binds all, or none: those bound before a failure are given back.
+/// Binds all, or none: those bound before a failure are given back. Each is told by a string of its own.
 pub(super) fn bind(endpoints: &[ServerEndpoint]) -> Result<Vec<Arc<dyn Bound>>> {
-    endpoints
-        .iter()
-        .map(|endpoint| endpoint.bind().map(Arc::from))
-        .collect()
+    let bound = endpoints.iter().map(ServerEndpoint::bind);
+    bound.collect::<Result<_>>().map(distinct)
 }
 
 /// Who keeps the gate, where anybody is kept out.
@@ -146,8 +145,7 @@ pub(super) async fn attend(pulse: Option<Pulse>, status: impl Fn() -> String) {
         loop {
             turn.tick().await;
             let now = status();
-            if now != last {
-                notify::status(&now);
+            if now != last && notify::status(&now) {
                 last = now;
             }
         }

@@ -12,10 +12,10 @@ use netkit::server::book::Book;
 use netkit::server::gate::Keeper;
 use netkit::server::stop::Stop;
 use netkit::transport::Bound;
+use netkit::transport::reading::ServerEndpoint;
 #[cfg(feature = "metrics")]
 use netkit::{
     server::exposition::Exposition, server::monitor::Monitor, server::ready::TARGET, transport::Listener,
-    transport::reading::ServerEndpoint,
 };
 
 /// Where it is asked for, read and not bound yet.
@@ -52,11 +52,9 @@ impl Metrics {
         })
     }
 
-    /// Whether it takes standard output.
-    pub(super) fn takes_output(&self) -> bool {
-        self.endpoint
-            .as_ref()
-            .is_some_and(|endpoint| endpoint.type_name() == "stdio")
+    /// The endpoint.
+    pub(super) fn endpoint(&self) -> Option<&ServerEndpoint> {
+        self.endpoint.as_ref()
     }
 
     /// Binds, and opens a book about the endpoints that are served.
@@ -121,8 +119,8 @@ impl Metrics {
         Ok(Metrics::default())
     }
 
-    pub(super) fn takes_output(&self) -> bool {
-        false
+    pub(super) fn endpoint(&self) -> Option<&ServerEndpoint> {
+        None
     }
 
     pub(super) fn bind(&self, _: &[Arc<dyn Bound>]) -> Result<Monitored> {

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::host;
-use super::work::Work;
+use super::work::{Flows, Work};
 use crate::cli::options::ServerOptions;
 use crate::cli::values::duration;
 use crate::cli::{complete, help};
@@ -17,7 +17,8 @@ use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
 use netkit::process::place::set_mask;
 use netkit::protocol::Service;
-use netkit::relay::service::Relay as Forwarding;
+use netkit::relay::framing::Framing;
+use netkit::relay::service::{Relay as Forwarding, Terms};
 use netkit::relay::targets::{Balance, Targets};
 use netkit::transport::reading::{ClientEndpoint, ServerEndpoint};
 
@@ -29,7 +30,32 @@ Notes:
   and the log says why; names are looked up for each connection.
 
   With several targets, one that cannot be had is passed over for a while,
-  from 1s to 30s, and the next is tried.";
+  from 1s to 30s, and the next is tried.
+
+  Datagrams: each peer that sends some has a flow, with a socket of its own to
+  the target, and gets its answers from the address that it wrote to. A flow
+  ends when nothing moved on it for --udp-idle (or --idle-timeout, if that is
+  shorter), or for a new peer where there are --max-flows: the one that was
+  idle for the longest goes. It counts as a connection for --max-connections,
+  --max-connections-per-ip, --once, --balance and --metrics. That datagrams
+  do not reach the target, as ICMP tells, is said once for a flow and ends
+  nothing; one that is too long for the target is dropped and counted. After a
+  stop a flow ends once nothing moved for 1s. A peer's datagrams are passed on
+  by one thread, however many --workers there are.
+
+  Between datagrams and a stream --framing says how they lie in it. length:
+  two bytes before each hold its length, the high one first (RFC 1035, 4.2.2),
+  so that it puts DNS over UDP onto TCP. line: LF or CRLF ends each, and is
+  not part of the datagram; LF is added to one that does not end with it, and
+  what a stream says after its last LF is a datagram too. A frame or line of
+  more than 65507 bytes, or a stream that ends within a frame, is said to be
+  wrong and ends that connection. A flow that ends, ends its stream; a stream
+  that ends, ends its flow, and the peer's next datagram begins another. When
+  a client's stream ends, answers are still passed to it until none came for
+  --udp-idle. A stream that takes nothing loses its own datagrams only.
+
+  haproxy: before a target tells of a flow as UDP: version 2 of the header can,
+  version 1 then says UNKNOWN.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +90,18 @@ pub(crate) struct Relay {
     /// Give up on a target that is not connected by then
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     connect_timeout: Option<Duration>,
+    /// Between datagrams and a stream: how they lie in it. Two bytes before each hold its length, the high one first, as in
+    /// DNS over TCP; or each is a line
+    #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(["length", "line"])
+        .try_map(|how| how.parse::<Framing>().map_err(|()| "no framing")))]
+    framing: Option<Framing>,
+    /// End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    udp_idle: Option<Duration>,
+    /// Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was
+    /// idle for the longest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_flows: Option<u64>,
     /// Show both directions in hexadecimal with offsets, on standard error
     #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
@@ -75,16 +113,26 @@ impl Relay {
     /// Forwards until it is told to stop, or has forwarded one connection.
     pub(super) fn run(mut self, log: &Log) -> Result<Status> {
         let (targets, endpoints) = self.ends()?;
-        let relay = Forwarding::new(
-            Targets::new(targets, self.balance, self.connect_timeout),
-            self.server.limits.idle_timeout,
-        );
+        let mut flows = Flows::default();
+        flows.idle = self.udp_idle.unwrap_or(flows.idle);
+        flows.most = self
+            .max_flows
+            .map_or(flows.most, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let idle = self.server.limits.idle_timeout;
+        let terms = Terms {
+            idle,
+            quiet: flows.idle,
+            framing: self.framing,
+        };
+        flows.idle = idle.map_or(flows.idle, |idle| idle.min(flows.idle));
+        let relay = Forwarding::new(Targets::new(targets, self.balance, self.connect_timeout), terms);
         let work = Work {
             endpoints,
-            service: Service::streams(relay),
+            service: Service::connections(relay),
             hexdump: self.hexdump,
             // So that nothing stands between the relay and the sockets.
             sees_to_idle: true,
+            flows,
         };
         work.run(&self.server, log)
     }
@@ -106,26 +154,20 @@ impl Relay {
             .collect::<Result<Vec<_>, _>>()?;
         let endpoints = host::endpoints(&self.endpoints)?;
         for target in &targets {
-            let what = || format!("could not forward to {}", target.text());
-            if target.carries_datagrams() {
-                let why = "it carries datagrams, and connections are forwarded";
-                return Err(Error::new(Status::Usage, why).on(what()));
-            }
             if target.type_name() == "stdio" {
                 let why = "standard input and output are one end, and every connection needs its own";
-                return Err(Error::new(Status::Usage, why).on(what()));
+                return Err(
+                    Error::new(Status::Usage, why).on(format!("could not forward to {}", target.text()))
+                );
             }
         }
-        if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.carries_datagrams()) {
-            let why = "datagrams arrive there, and connections are forwarded";
-            return Err(Error::new(Status::Usage, why).on(format!("could not relay {}", endpoint.text())));
-        }
+        self.check(&endpoints, &targets)?;
         Ok((targets, endpoints))
     }
 
     /// That it could be run, as far as that is seen before.
     #[cfg(feature = "regex")]
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(super) fn sound(&mut self) -> Result<()> {
         self.ends().map(drop)
     }
 
@@ -135,10 +177,80 @@ impl Relay {
         self.server.daemon.daemonize
     }
 
+    /// Which ends carry datagrams, and whether the flags go with that.
+    fn check(&self, endpoints: &[ServerEndpoint], targets: &[ClientEndpoint]) -> Result<()> {
+        let servers = endpoints.iter().map(|endpoint| {
+            (
+                kind(endpoint.type_name(), endpoint.carries_datagrams()),
+                endpoint.text(),
+            )
+        });
+        let clients = targets.iter().map(|target| {
+            (
+                kind(target.type_name(), target.carries_datagrams()),
+                target.text(),
+            )
+        });
+        let (servers, clients): (Vec<_>, Vec<_>) = (servers.collect(), clients.collect());
+        let mixed = servers.iter().find_map(|(from, server)| {
+            let differs = |to: Kind| {
+                [*from, to] == [Kind::Datagrams, Kind::Bytes] || [*from, to] == [Kind::Bytes, Kind::Datagrams]
+            };
+            let (_, client) = clients.iter().find(|(to, _)| differs(*to))?;
+            Some((*from, *server, *client))
+        });
+        if let (None, Some((from, server, client))) = (self.framing, mixed) {
+            let (from, to) = match from {
+                Kind::Datagrams => ("datagrams", "bytes"),
+                _ => ("bytes", "datagrams"),
+            };
+            let why = format!("{server} carries {from} and {client} {to}");
+            let help = "--framing says how datagrams lie among bytes: `--framing length` puts two bytes before each, \
+                        as DNS over TCP does, `--framing line` makes each a line";
+            return Err(Error::new(Status::Usage, why).on("could not relay").help(help));
+        }
+        let unknown = |ends: &[(Kind, &str)]| ends.iter().any(|(kind, _)| *kind == Kind::Unknown);
+        let datagrams =
+            |ends: &[(Kind, &str)]| ends.iter().any(|(kind, _)| *kind == Kind::Datagrams) || unknown(ends);
+        let vain = if self.framing.is_some() && mixed.is_none() && !unknown(&servers) && !unknown(&clients) {
+            Some((
+                "--framing",
+                "no datagrams are to be passed to a stream, nor the other way round",
+            ))
+        } else if self.udp_idle.is_some() && !datagrams(&servers) && !datagrams(&clients) {
+            Some(("--udp-idle", "no endpoint carries datagrams"))
+        } else if self.max_flows.is_some() && !datagrams(&servers) {
+            Some(("--max-flows", "no datagrams arrive at any endpoint"))
+        } else {
+            None
+        };
+        match vain {
+            None => Ok(()),
+            Some((flag, why)) => Err(Error::new(Status::Usage, why).on(format!("{flag} means nothing here"))),
+        }
+    }
+
     /// The permissions that no file of ours gets.
     pub(super) fn set_mask(&self) {
         if let Some(mask) = self.server.daemon.umask {
             set_mask(mask);
         }
+    }
+}
+
+/// What an endpoint carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bytes,
+    Datagrams,
+    /// Whoever opened the descriptor knows.
+    Unknown,
+}
+
+fn kind(type_name: &str, datagrams: bool) -> Kind {
+    match type_name {
+        _ if datagrams => Kind::Datagrams,
+        "fd" | "systemd" => Kind::Unknown,
+        _ => Kind::Bytes,
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::host;
-use super::work::Work;
+use super::work::{Flows, Work};
 use crate::cli::options::ServerOptions;
 use crate::cli::settings::Settings;
 use crate::cli::{complete, help};
@@ -40,7 +40,8 @@ Notes:
   as the process does, and /readyz, which is 503 once the server was told to
   stop. That endpoint is bound with the others and told in the log, as
   `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
-  limits are not about it; it takes 16 clients at a time, GET and HEAD only.
+  limits are not about it. It has 64 places, and when all are taken the client
+  that is slowest to ask has to go for the next; GET and HEAD only.
 
   As a daemon: --daemonize returns when all is bound and told, or with the
   status of the failure. Keys are read, the log is opened and ports are bound
@@ -50,14 +51,17 @@ Notes:
   What is read again on SIGHUP, and what is written, is looked for in the new
   root by the new user; the log says what cannot be had, and what was read
   before stays in use. The pid file and UNIX sockets are removed in the end if
-  the new user may write to their directories; a pid file that has to stay is
-  emptied. The pid file is locked: one that a dead process left is taken over.
+  the new user may write to their directories; the log says at the start
+  where it may not. The pid file is locked by whom it names: one that a dead
+  process left is taken over, though its number may be another's by now.
 
   A server with --daemonize, --user, --group or --chroot is held to what it
-  needs by Landlock where the kernel has it: it reads the system's directories
-  and those of its certificates and tables, writes where its log, its pid file
-  and its protocol write, runs nothing and opens no TCP connection, unless the
-  protocol does. -v says what holds, --no-sandbox turns it off.
+  needs by Landlock where the kernel has it: it reads libraries and the
+  directories of its certificates and tables, writes where its log and its
+  protocol write, removes its pid file and sockets, runs nothing and opens no
+  TCP connection, unless the protocol does. Whoever connects to others reads
+  /etc and the system's roots as well, and whoever runs programs everything.
+  -v says what holds, --no-sandbox turns it off.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a
@@ -96,7 +100,7 @@ pub(crate) struct Serve {
 impl Serve {
     /// That its endpoints can be read.
     #[cfg(feature = "regex")]
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn sound(&self) -> Result<()> {
         host::endpoints(&self.endpoints).map(drop)
     }
 
@@ -130,6 +134,7 @@ impl Serve {
             service,
             hexdump: self.hexdump,
             sees_to_idle: false,
+            flows: Flows::default(),
         };
         work.run(&self.server, log)
     }

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::daemon::{Begun, Daemon};
 use super::host;
@@ -26,12 +27,33 @@ pub(super) struct Work {
     pub(super) hexdump: bool,
     /// Idle connections are left to the service.
     pub(super) sees_to_idle: bool,
+    /// What holds for the peers of datagrams, where the service talks with each.
+    pub(super) flows: Flows,
+}
+
+/// How many flows, and how long.
+pub(super) struct Flows {
+    pub(super) idle: Duration,
+    pub(super) most: usize,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        let Limits {
+            flow_idle, flows_max, ..
+        } = Limits::default();
+        Flows {
+            idle: flow_idle,
+            most: flows_max,
+        }
+    }
 }
 
 impl Work {
     /// Serves until it is told to stop, or has served once.
     pub(super) fn run(self, options: &ServerOptions, log: &Log) -> Result<Status> {
         let metrics = Metrics::read(&options.metrics)?;
+        let all = || self.endpoints.iter().chain(metrics.endpoint());
         let limits = Limits {
             max_connections: options
                 .limits
@@ -42,17 +64,17 @@ impl Work {
             grace: options.ready.grace,
             hexdump: self.hexdump,
             handshake_timeout: options.limits.handshake.handshake_timeout,
+            flow_idle: self.flows.idle,
+            flows_max: self.flows.most,
         };
-        let mut daemon = match Daemon::begin(&options.daemon, log, &self.endpoints)? {
+        // Before there is a child: the service manager watches the process that it has started, until it hears of another.
+        let mut pulse = Pulse::asked_for();
+        let mut daemon = match Daemon::begin(&options.daemon, log, all())? {
             Begun::Here(daemon) => daemon,
             Begun::Elsewhere(status) => return Ok(status),
         };
         resources::raise_descriptors();
-        let output_is_taken = metrics.takes_output()
-            || self
-                .endpoints
-                .iter()
-                .any(|endpoint| endpoint.type_name() == "stdio");
+        let output_is_taken = all().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&options.ready, output_is_taken)?;
         let bound = host::bind(&self.endpoints)?;
         let monitored = metrics.bind(&bound)?;
@@ -75,7 +97,6 @@ impl Work {
         } else {
             options.limits.workers
         };
-        let mut pulse = Pulse::asked_for();
         let others = (1..workers).map(|_| {
             let beat = pulse.as_mut().map(Pulse::beat);
             worker(server.clone(), bound.clone(), stop.clone(), beat)

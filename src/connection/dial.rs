@@ -4,6 +4,7 @@
 use super::{BoxFuture, Connection};
 use crate::endpoint::Spec;
 use crate::error::Result;
+use crate::need::Need;
 
 /// Opens connections of our own.
 pub trait Dial: Send + Sync + 'static {
@@ -12,4 +13,10 @@ pub trait Dial: Send + Sync + 'static {
     /// # Errors
     /// The endpoint is refused, or leads nowhere; the error names it.
     fn dial(&self, endpoint: Spec) -> BoxFuture<'static, Result<Connection>>;
+
+    /// What dialling this endpoint asks of the system.
+    fn needs(&self, endpoint: &Spec) -> Vec<Need> {
+        let _ = endpoint;
+        vec![Need::Dial]
+    }
 }

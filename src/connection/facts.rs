@@ -74,6 +74,8 @@ pub struct Facts {
     pub proxied: Option<Arc<Proxied>>,
     /// When it was accepted or connected.
     pub since: Instant,
+    /// Whether it carries whole messages rather than bytes in order.
+    pub datagrams: bool,
     /// What TLS says, where there is TLS: that of the layer nearest to the payload.
     pub tls: Option<Arc<Tls>>,
 }
@@ -107,6 +109,7 @@ impl Facts {
             via: None,
             proxied: None,
             since: Instant::now(),
+            datagrams: false,
             tls: None,
         }
     }

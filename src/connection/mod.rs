@@ -9,7 +9,9 @@ pub mod facts;
 pub mod prefixed;
 pub mod proxied;
 pub mod pump;
+pub mod refusals;
 pub mod stream;
+pub mod tally;
 pub mod tap;
 
 pub use datagram::Datagram;

@@ -111,6 +111,9 @@ pub struct Pump {
     starved: bool,
     moved: u64,
     stage: Stage,
+    endless: bool,
+    /// Reading failed; the writer is to let go of what it holds back before that is told.
+    failure: Option<io::Error>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,11 @@ impl Pump {
         if self.stage == Stage::Moving {
             self.stage = Stage::Ending;
         }
+    }
+
+    /// An end is no more passed on when it is read: the reader is known to be lost, and made none.
+    pub fn withhold_end(&mut self) {
+        self.endless = true;
     }
 
     /// The reader has ended, whether or not the writer knows.
@@ -216,8 +224,19 @@ impl Pump {
     ) -> Poll<Result<Progress, Failed>> {
         for _ in 0..CHUNKS_PER_TURN {
             ready!(self.poll_rest(cx, ends))?;
+            if self.failure.is_some() {
+                ready!(ends.writer().poll_flush(cx)).map_err(Failed::Writing)?;
+            }
+            if let Some(failure) = self.failure.take() {
+                return Poll::Ready(Err(Failed::Reading(failure)));
+            }
             match self.stage {
                 Stage::Moving => {}
+                Stage::Ending if self.endless => {
+                    ready!(ends.writer().poll_flush(cx)).map_err(Failed::Writing)?;
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(Ok(Progress::Ended));
+                }
                 Stage::Ending => {
                     ready!(ends.writer().poll_shutdown(cx)).map_err(Failed::Writing)?;
                     self.stage = Stage::Ended;
@@ -265,7 +284,11 @@ impl Pump {
             let mut buf = ReadBuf::new(scratch);
             match ends.reader().poll_read(cx, &mut buf) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(read) => read.map_err(Failed::Reading)?,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    self.failure = Some(error);
+                    return Ok(Poll::Ready(()));
+                }
             }
             let mut data = buf.filled();
             if data.is_empty() {

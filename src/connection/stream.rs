@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::facts::Facts;
+use super::prefixed::Prefixed;
 use super::tap::Direction;
 use super::tap::count::Count;
 
@@ -34,6 +35,9 @@ pub struct Stream {
     /// Rarely any; then one or two.
     #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
     counts: Option<Box<Vec<Count>>>,
+    /// Bytes that were read too early, the first at the end; rarely any.
+    #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
+    early: Option<Box<Vec<u8>>>,
 }
 
 impl Stream {
@@ -43,6 +47,7 @@ impl Stream {
             io: Box::new(io),
             facts: Box::new(facts),
             counts: None,
+            early: None,
         }
     }
 
@@ -59,12 +64,23 @@ impl Stream {
 
     /// Puts something in front of the bytes: a stream in, a stream out, the facts kept.
     #[must_use]
-    pub fn map<T: Io>(self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
-        Stream {
-            io: Box::new(layer(self.io)),
-            facts: self.facts,
-            counts: self.counts,
+    pub fn map<T: Io>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
+        let counts = self.counts.take();
+        let (io, facts) = self.into_parts();
+        let mut stream = Stream::new(layer(io), facts);
+        stream.counts = counts;
+        stream
+    }
+
+    /// Gives back, before all the rest, what a layer read beyond its own part. Nothing stands in front of the socket for
+    /// that, once it is read.
+    #[must_use]
+    pub fn preceded_by(mut self, mut bytes: Vec<u8>) -> Self {
+        if !bytes.is_empty() {
+            bytes.reverse();
+            self.early.get_or_insert_default().append(&mut bytes);
         }
+        self
     }
 
     /// Counts what goes by from here on. Unlike a tap it does not see the bytes, so an engine may still take the bare
@@ -85,7 +101,14 @@ impl Stream {
     /// The two parts, for a layer that has to talk before there is a stream again.
     #[must_use]
     pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
-        (self.io, *self.facts)
+        let io = match self.early {
+            None => self.io,
+            Some(mut early) => {
+                early.reverse();
+                Box::new(Prefixed::new(self.io, *early))
+            }
+        };
+        (io, *self.facts)
     }
 
     fn written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -95,9 +118,18 @@ impl Stream {
         polled
     }
 
-    /// The bare `T` below, if nothing stands in front of it.
+    /// The bare `T` below, if nothing stands in front of it, and whoever reads from it misses nothing.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        if self.early.is_some() {
+            return None;
+        }
+        self.beneath()
+    }
+
+    /// The `T` below, if no layer stands in front of it: not to be read from, as there may be bytes that come first.
+    #[must_use]
+    pub fn beneath<T: 'static>(&self) -> Option<&T> {
         // Through the box: the trait object's own type is asked, not `Box<dyn Io>`.
         (*self.io).as_any().downcast_ref()
     }
@@ -118,6 +150,17 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        if let Some(early) = &mut self.early {
+            let left = early.len() - early.len().min(buf.remaining());
+            early[left..].reverse();
+            buf.put_slice(&early[left..]);
+            early.truncate(left);
+            if left == 0 {
+                self.early = None;
+            }
+            self.passed(Direction::Received, buf.filled().len() - before);
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut *self.io).poll_read(cx, buf);
         if self.counts.is_some() {
             self.passed(Direction::Received, buf.filled().len() - before);
@@ -151,5 +194,45 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::connection::Address;
+
+    proptest! {
+        #[test]
+        fn what_was_read_too_early_comes_first_and_once(
+            early in proptest::collection::vec(any::<u8>(), 0..40),
+            rest in proptest::collection::vec(any::<u8>(), 0..40),
+            piece in 1_usize..50,
+            layered in any::<bool>(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let got = runtime.block_on(async {
+                let (near, mut far) = duplex(100);
+                far.write_all(&rest).await.unwrap();
+                drop(far);
+                let mut stream = Stream::new(near, Facts::new(Address::Unnamed, Address::Unnamed));
+                stream = stream.preceded_by(early.clone());
+                if layered {
+                    stream = stream.map(|io| io);
+                }
+                let mut got = Vec::new();
+                let mut buf = vec![0; piece];
+                loop {
+                    match stream.read(&mut buf).await.unwrap() {
+                        0 => return got,
+                        length => got.extend_from_slice(&buf[..length]),
+                    }
+                }
+            });
+            prop_assert_eq!(got, [early, rest].concat());
+        }
     }
 }

@@ -42,10 +42,7 @@ pub fn tapped(connection: Connection, taps: Vec<Box<dyn Tap>>) -> Connection {
     }
     match connection {
         Connection::Stream(stream) => Connection::Stream(tapped_stream(stream, taps)),
-        Connection::Datagram(datagram) => Connection::Datagram(Datagram::map(datagram, |messages| Tapped {
-            inner: messages,
-            taps,
-        })),
+        Connection::Datagram(datagram) => Connection::Datagram(tapped_datagram(datagram, taps)),
     }
 }
 
@@ -56,6 +53,19 @@ pub fn tapped_stream(stream: Stream, taps: Vec<Box<dyn Tap>>) -> Stream {
         stream
     } else {
         stream.map(|io| Tapped { inner: io, taps })
+    }
+}
+
+/// The datagrams with `taps` looking on; the same datagrams where there are none.
+#[must_use]
+pub fn tapped_datagram(datagram: Datagram, taps: Vec<Box<dyn Tap>>) -> Datagram {
+    if taps.is_empty() {
+        datagram
+    } else {
+        datagram.map(|messages| Tapped {
+            inner: messages,
+            taps,
+        })
     }
 }
 
@@ -131,6 +141,10 @@ impl<T: Messages> Messages for Tapped<T> {
         ready!(self.inner.poll_send(cx, message))?;
         self.data(Direction::Sent, message);
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_over(cx)
     }
 }
 

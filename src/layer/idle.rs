@@ -130,6 +130,11 @@ impl<T: Messages> Messages for Idle<T> {
         let polled = self.inner.poll_send(cx, message);
         self.judge(cx, polled)
     }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = self.inner.poll_over(cx);
+        self.judge(cx, polled)
+    }
 }
 
 #[cfg(test)]

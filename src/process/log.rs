@@ -124,6 +124,14 @@ impl Log {
         self.file().map_or(Ok(()), LogFile::keep_directory)
     }
 
+    /// Whether the file can be opened anew by who we are now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_reopening(&self) -> io::Result<()> {
+        self.file().map_or(Ok(()), LogFile::check_reopening)
+    }
+
     /// Gives lines for standard error to `liner`, who knows how to show them where it leads, until that is dropped.
     /// Those it does not take go to standard error all the same.
     pub fn divert(&self, liner: impl Fn(&str) -> bool + Send + Sync + 'static) -> Diverted {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, access, accessat, openat};
 
 use crate::error::{Error, Result, Status, reason};
 
@@ -49,6 +49,23 @@ impl LogFile {
         let file = file.map_err(|error| not_opened(&self.path, &error))?;
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
         Ok(())
+    }
+
+    /// Whether it can be opened anew by who we are now: as it is, or made after it was moved away.
+    pub(super) fn check_reopening(&self) -> io::Result<()> {
+        let parent = self.absolute.parent().unwrap_or(&self.absolute);
+        let may = |directory: Option<&OwnedFd>, path: &Path| match directory {
+            Some(directory) => accessat(directory, path, Access::WRITE_OK, AtFlags::empty()),
+            None => access(path, Access::WRITE_OK),
+        };
+        let (file, place) = match (self.directory.get(), self.absolute.file_name()) {
+            (Some(directory), Some(name)) => {
+                let directory = Some(directory);
+                (may(directory, Path::new(name)), may(directory, Path::new(".")))
+            }
+            _ => (may(None, &self.absolute), may(None, parent)),
+        };
+        file.or(place).map_err(io::Error::from)
     }
 
     /// From now on it is found through its directory.

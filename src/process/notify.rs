@@ -1,31 +1,51 @@
 //! What the service manager is told, where `NOTIFY_SOCKET` says that there is one (sd_notify(3)).
-//! Absent: a failure when nobody listens; a server serves all the same.
+//! Absent: a failure when nobody listens; a server serves all the same, and waits for nobody.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// The way to the service manager from another root, or as another user.
-static CONNECTED: OnceLock<UnixDatagram> = OnceLock::new();
+use crate::error::reason;
 
-/// Connects now what is connected for each message otherwise: the process is about to go where the socket is not.
+/// The way to the service manager.
+struct Way {
+    /// It stays open in another root, as another user and in the sandbox.
+    socket: Option<UnixDatagram>,
+    /// The last message did not arrive, and that was said.
+    failing: bool,
+}
+
+static WAY: Mutex<Way> = Mutex::new(Way {
+    socket: None,
+    failing: false,
+});
+
+/// A service manager that reads nothing for so long misses what it was to hear.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Connects now what is connected for the first message otherwise: the process is about to go where the socket is not.
 pub fn connect() {
-    let Some(name) = env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
+    let Some(name) = name() else { return };
     match connected(&name) {
-        Ok(socket) => drop(CONNECTED.set(socket)),
-        Err(error) => debug!("could not connect to the service manager: {error}"),
+        Ok(socket) => WAY.lock().unwrap_or_else(PoisonError::into_inner).socket = Some(socket),
+        Err(error) => debug!("could not connect to the service manager: {}", reason(&error)),
     }
+}
+
+/// Where the service manager listens.
+fn name() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())
 }
 
 fn connected(name: &OsStr) -> io::Result<UnixDatagram> {
@@ -34,6 +54,7 @@ fn connected(name: &OsStr) -> io::Result<UnixDatagram> {
         Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
         None => socket.connect(name)?,
     }
+    socket.set_write_timeout(Some(PATIENCE))?;
     Ok(socket)
 }
 
@@ -63,37 +84,57 @@ pub fn reloading() {
 /// Whether there is anybody to tell.
 #[must_use]
 pub fn is_heard() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+    name().is_some()
 }
 
-/// A line for people, about how it goes.
-pub fn status(line: &str) {
-    tell(&[NotifyState::Status(line)]);
+/// A line for people, about how it goes. Nobody waits for it: where it cannot be taken at once, this says `false`, and
+/// it is worth another attempt.
+#[must_use]
+pub fn status(line: &str) -> bool {
+    tell_with(&[NotifyState::Status(line)], SendFlags::DONTWAIT)
 }
 
-/// We are alive.
+/// We are alive. Whoever has not even taken the last such word has not missed this one.
 pub fn watchdog() {
-    tell(&[NotifyState::Watchdog]);
+    let _ = tell_with(&[NotifyState::Watchdog], SendFlags::DONTWAIT);
 }
 
-/// The time without a word after which we are taken for hung, where somebody watches.
+/// The time without a word after which this process is taken for hung, where somebody watches it. A child of it is
+/// another one.
 #[must_use]
 pub fn watchdog_limit() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| is_heard() && !limit.is_zero())
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    let told = match CONNECTED.get() {
-        Some(socket) => {
-            let text = states.iter().fold(String::new(), |mut text, state| {
-                let _ = writeln!(text, "{state}");
-                text
-            });
-            socket.send(text.as_bytes()).map(drop)
-        }
-        None => sd_notify::notify(states),
+    let _ = tell_with(states, SendFlags::empty());
+}
+
+/// Whether no other attempt is worth it: it is told, or nobody is there.
+fn tell_with(states: &[NotifyState<'_>], flags: SendFlags) -> bool {
+    let Some(name) = name() else { return true };
+    let text = states.iter().fold(String::new(), |mut text, state| {
+        let _ = writeln!(text, "{state}");
+        text
+    });
+    let sent = |socket: &UnixDatagram| send(socket, text.as_bytes(), flags | SendFlags::NOSIGNAL).map(drop);
+    let mut way = WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = match way.socket.as_ref().map(sent) {
+        Some(Ok(())) => Ok(()),
+        // It is there, and busy.
+        Some(Err(Errno::AGAIN)) => Err(Errno::AGAIN.into()),
+        // There is none yet, or whoever listened has gone; another one may listen under that name by now.
+        None | Some(Err(_)) => connected(&name).and_then(|socket| {
+            let told = sent(&socket).map_err(io::Error::from);
+            way.socket = Some(socket);
+            told
+        }),
     };
-    if let Err(error) = told {
-        debug!("could not tell the service manager: {error}");
+    let before = std::mem::replace(&mut way.failing, told.is_err());
+    let Err(error) = told else { return true };
+    // A watchdog would have it said many times a second.
+    if !before {
+        debug!("could not tell the service manager: {}", reason(&error));
     }
+    error.kind() != io::ErrorKind::WouldBlock
 }

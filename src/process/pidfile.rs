@@ -38,7 +38,8 @@ pub struct PidFile {
     path: PathBuf,
     directory: OwnedFd,
     name: OsString,
-    /// The lock lasts for as long as this is open.
+    /// The lock lasts for as long as this is open. It is open for reading: whoever takes over a server that is not
+    /// root must not be able to write a number that root will send a signal to.
     file: fs::File,
 }
 
@@ -76,11 +77,11 @@ impl PidFile {
     /// Status 1: a process that is there has it, it is no pid file, or what the system says.
     pub fn take(path: &Path) -> Result<Self> {
         let failed = |error: Error| error.on(format!("could not take the pid file {}", path.display()));
-        let mut taken = PidFile::locked(path).map_err(failed)?;
+        let (mut taken, writer) = PidFile::locked(path).map_err(failed)?;
         taken.judge().map_err(failed)?;
-        if let Err(error) = taken.write() {
+        if let Err(error) = write(&writer) {
             // On a full disk, say: nothing may be left that reads as another number.
-            let _ = ftruncate(&taken.file, 0);
+            let _ = ftruncate(&writer, 0);
             return Err(failed(Error::io(Status::Failure, &error)));
         }
         Ok(taken)
@@ -92,8 +93,8 @@ impl PidFile {
         &self.path
     }
 
-    /// Opens the file and locks it.
-    fn locked(path: &Path) -> Result<Self> {
+    /// Opens the file and locks it. The second is for writing.
+    fn locked(path: &Path) -> Result<(Self, fs::File)> {
         let system = |error: Errno| Error::io(Status::Failure, &error.into());
         let Some(name) = path.file_name() else {
             return Err(Error::io(Status::Failure, &io::ErrorKind::IsADirectory.into()));
@@ -105,16 +106,29 @@ impl PidFile {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = open(parent, flags, Mode::empty()).map_err(system)?;
         for _ in 0..ATTEMPTS {
-            // Never through a link that somebody has put there, and never waiting, as for a writer to a pipe.
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            // Never through a link that somebody has put there, and never waiting, as for somebody else at a pipe.
+            let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-            let file = openat(&directory, name, flags, mode).map_err(|error| match error {
-                Errno::LOOP => Error::new(Status::Failure, "it is a symbolic link"),
-                error => system(error),
-            })?;
-            let found = fstat(&file).map_err(system)?;
+            let writer =
+                openat(&directory, name, flags | OFlags::RDWR | OFlags::CREATE, mode).map_err(|error| {
+                    match error {
+                        Errno::LOOP => Error::new(Status::Failure, "it is a symbolic link"),
+                        error => system(error),
+                    }
+                })?;
+            let found = fstat(&writer).map_err(system)?;
             if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
                 return Err(Error::new(Status::Failure, "it is not a regular file"));
+            }
+            let file = match openat(&directory, name, flags | OFlags::RDONLY, Mode::empty()) {
+                Ok(file) => file,
+                // It was removed meanwhile, or replaced by what is seen next time.
+                Err(Errno::NOENT | Errno::LOOP) => continue,
+                Err(error) => return Err(system(error)),
+            };
+            let opened = fstat(&file).map_err(system)?;
+            if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino) {
+                continue;
             }
             let mut taken = PidFile {
                 path: path.to_owned(),
@@ -138,7 +152,7 @@ impl PidFile {
                 Err(error) => return Err(system(error)),
             }
             if taken.is_ours() {
-                return Ok(taken);
+                return Ok((taken, writer.into()));
             }
             // It was removed between opening and locking.
         }
@@ -210,13 +224,6 @@ impl PidFile {
         })
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let line = format!("{}\n", std::process::id());
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(line.as_bytes())
-    }
-
     /// Whether the name still leads to the file that is open.
     fn is_ours(&self) -> bool {
         let named = statat(&self.directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW);
@@ -225,16 +232,21 @@ impl PidFile {
     }
 }
 
+fn write(mut file: &fs::File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())
+}
+
 impl Drop for PidFile {
     fn drop(&mut self) {
         if self.name.is_empty() || !self.is_ours() {
             return;
         }
         if let Err(error) = unlinkat(&self.directory, &*self.name, AtFlags::empty()) {
-            // Empty, it names nobody; and whoever comes next takes it.
-            let _ = self.file.set_len(0);
+            // Whoever comes next sees that nobody holds it, and that no process by that number is old enough.
             warn!(
-                "the pid file {} stays behind, empty: {}",
+                "the pid file {} stays behind: {}",
                 self.path.display(),
                 reason(&error.into())
             );
@@ -302,6 +314,20 @@ mod tests {
         );
         drop(held);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn who_holds_it_cannot_write_it() {
+        use rustix::fs::fcntl_getfl;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let held = PidFile::take(&path).unwrap();
+        assert_eq!(fcntl_getfl(&held.file).unwrap() & OFlags::RWMODE, OFlags::RDONLY);
+        let open: Vec<_> = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter(|entry| fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|to| to == path))
+            .collect();
+        assert_eq!(open.len(), 1);
     }
 
     #[test]
@@ -416,7 +442,7 @@ mod tests {
         assert_eq!(refusal(&path), "it is a symbolic link");
         assert!(!directory.path().join("elsewhere").exists());
         fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert_eq!(refusal(&path), "it is not a regular file");
         assert!(path.exists());
     }

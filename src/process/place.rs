@@ -1,13 +1,13 @@
 //! Where the process is: its root, its directory, and the mask of its files.
 //! Absent: when to go there.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, Mode, OFlags, access, open};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, access, accessat, fstat, open};
 use rustix::io::Errno;
-use rustix::process::{chdir, chroot, fchdir, geteuid, umask};
-
+use rustix::process::{chdir, chroot, fchdir, geteuid, getuid, umask};
 use tracing::warn;
 
 use crate::error::{Error, Result, Status, reason};
@@ -34,6 +34,36 @@ impl Place {
             shown: path.to_owned(),
             open,
         })
+    }
+
+    /// Finds the directory of a file; `None` where there is none any more.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Place::find(parent, "").ok()
+    }
+
+    /// Whether a file in it that root has made may be removed, by who we are now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_removing(&self) -> io::Result<()> {
+        accessat(
+            &self.open,
+            ".",
+            Access::WRITE_OK | Access::EXEC_OK,
+            AtFlags::empty(),
+        )?;
+        let found = fstat(&self.open)?;
+        let sticky = Mode::from_raw_mode(found.st_mode).contains(Mode::SVTX);
+        // There, only who has made a file or the directory removes one.
+        if sticky && !getuid().is_root() && found.st_uid != getuid().as_raw() {
+            return Err(Errno::PERM.into());
+        }
+        Ok(())
     }
 
     /// Its path, as the user wrote it.

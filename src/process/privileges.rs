@@ -70,6 +70,48 @@ impl Identity {
         no_new_privileges()
     }
 
+    /// Becomes it for as long as `look` takes, and then again who this was: what it may not is known before root is
+    /// given up, and with it the right to remove what was made. There must not be other threads yet.
+    ///
+    /// # Errors
+    /// Status 1: what `look` says, or the system.
+    pub fn try_on<T>(self, look: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.is_already()? {
+            return look();
+        }
+        let failed = |error: nix::Error| {
+            Error::io(Status::Failure, &error.into())
+                .on("could not see what the server may do as somebody else")
+        };
+        let seen = || -> nix::Result<_> { Ok((getresuid()?, getresgid()?, getgroups()?)) };
+        let (user, group, groups) = seen().map_err(failed)?;
+        // The saved numbers stay, by which there is a way back. Real ones are what access(2) asks for.
+        let become_it = || -> Result<()> {
+            setgroups(&[]).map_err(not_changed("the supplementary groups"))?;
+            if let Some(group) = self.group {
+                setresgid(group, group, SAME_GROUP).map_err(not_changed("the group"))?;
+            }
+            match self.user {
+                Some(user) => setresuid(user, user, SAME_USER).map_err(not_changed("the user")),
+                None => Ok(()),
+            }
+        };
+        let looked = become_it().and_then(|()| look());
+        let back = setresuid(user.real, user.effective, SAME_USER)
+            .and_then(|()| setresgid(group.real, group.effective, SAME_GROUP));
+        // Who may not change the groups has not.
+        let back = back.and_then(|()| {
+            if getgroups()? == groups {
+                Ok(())
+            } else {
+                setgroups(&groups)
+            }
+        });
+        let looked = looked?;
+        back.map_err(failed)?;
+        Ok(looked)
+    }
+
     /// Where this asks for what one who is not root is already.
     fn is_already(self) -> Result<bool> {
         let seen = || -> io::Result<bool> {
@@ -86,22 +128,12 @@ impl Identity {
     }
 
     fn become_it(self) -> Result<()> {
-        let failed = |what: &'static str| {
-            move |error: nix::Error| {
-                let error = Error::io(Status::Failure, &error.into()).on(format!("could not change {what}"));
-                if geteuid().is_root() {
-                    error
-                } else {
-                    error.help("only root can become another user or group")
-                }
-            }
-        };
-        setgroups(&[]).map_err(failed("the supplementary groups"))?;
+        setgroups(&[]).map_err(not_changed("the supplementary groups"))?;
         if let Some(group) = self.group {
-            setresgid(group, group, group).map_err(failed("the group"))?;
+            setresgid(group, group, group).map_err(not_changed("the group"))?;
         }
         let Some(user) = self.user else { return Ok(()) };
-        setresuid(user, user, user).map_err(failed("the user"))?;
+        setresuid(user, user, user).map_err(not_changed("the user"))?;
         if user.is_root() {
             return Ok(());
         }
@@ -140,6 +172,21 @@ impl Identity {
             .map_or_else(|| "the same user".into(), |user| format!("user {user}"));
         self.group
             .map_or(user.clone(), |group| format!("{user}, group {group}"))
+    }
+}
+
+/// What leaves a number as it is, to setresuid(2) and setresgid(2).
+const SAME_USER: Uid = Uid::from_raw(u32::MAX);
+const SAME_GROUP: Gid = Gid::from_raw(u32::MAX);
+
+fn not_changed(what: &'static str) -> impl FnOnce(nix::Error) -> Error {
+    move |error| {
+        let error = Error::io(Status::Failure, &error.into()).on(format!("could not change {what}"));
+        if geteuid().is_root() {
+            error
+        } else {
+            error.help("only root can become another user or group")
+        }
     }
 }
 

@@ -54,15 +54,63 @@ const FILES: u64 = EXECUTE
     | MAKE_BLOCK
     | MAKE_SYM;
 const READ: u64 = READ_FILE | READ_DIR;
+/// All that can be done to what is below a directory of our own.
 const WRITE: u64 =
     READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE;
+/// What it takes to write a file, to make it where it is missing, and to take back what was written in part. It is read
+/// for how it ends, and its directory is brought to the disk.
+const WRITE_ONE: u64 = READ | WRITE_FILE | MAKE_REG | TRUNCATE;
+/// A log is only ever added to.
+const LOG: u64 = WRITE_FILE | MAKE_REG;
 /// What can be allowed for something that is no directory.
 const OF_A_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 
-/// What every process reads: names, time zones, libraries, its own state.
+/// What any process may read at any time: libraries that are loaded when they are first needed, how many processors
+/// there are, its own state.
 const SYSTEM: &[&str] = &[
-    "/etc", "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/gnu", "/proc", "/sys",
-    "/dev", "/run", "/var/run",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ld.so.cache",
+    "/sys/devices/system/cpu",
+    "/proc/self",
+];
+
+/// Devices that keep nothing, and give nothing that anybody wrote.
+const DEVICES: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+];
+
+/// How hosts are found by name. A change of `resolv.conf` or `hosts` puts a new file in the place of the old one, which
+/// a rule about the old one does not cover: so it is the directory. It may be a link to where whoever sees to the
+/// network keeps it.
+const NAMES: &[&str] = &["/etc", "/run/systemd/resolve", "/run/nscd"];
+const NAMES_LINKED: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+];
+
+/// Where systems keep the roots to which the links below `/etc` lead.
+const ROOTS: &[&str] = &[
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/pki",
+    "/var/lib/ca-certificates",
+    "/opt/etc/ssl/certs",
 ];
 
 /// Where programs leave what they need for a moment.
@@ -118,12 +166,21 @@ impl Sandbox {
         }
     }
 
-    /// Allows what every process reads, where it is found now.
+    /// Allows to open the log anew, once it was moved away, where it is found now.
+    pub fn allow_log(&mut self, path: &Path) {
+        for place in places_of(path) {
+            self.allow_below(&place, LOG);
+        }
+    }
+
+    /// Allows what every process reads, and the devices that every process may write, where they are found now.
     pub fn allow_system(&mut self) {
         for path in SYSTEM {
             self.allow_below(Path::new(path), READ);
         }
-        self.allow_below(Path::new("/dev"), READ | WRITE_FILE | TRUNCATE);
+        for path in DEVICES {
+            self.allow_below(Path::new(path), READ_FILE | WRITE_FILE);
+        }
     }
 
     /// Allows all that is below the root: somebody has put it there for us.
@@ -172,7 +229,7 @@ impl Made {
             if paths.is_empty() {
                 said += &format!("{what} nothing, ");
             } else {
-                said += &format!("{what} below {}, ", listed(&paths, "and"));
+                said += &format!("{what} {}, ", listed(&paths, "and"));
             }
         }
         said + match (self.handled.network & CONNECT_TCP, self.handled.scope) {
@@ -209,37 +266,55 @@ fn handled(version: u32, needs: &[Need]) -> Handled {
     }
 }
 
-/// Which directories a need is about. Files come and go, so that it is never the file alone.
+/// What a need is about, and what is done there.
 fn rules(need: &Need) -> Vec<(PathBuf, u64)> {
+    let all = |places: Vec<PathBuf>, access: u64| -> Vec<_> {
+        places.into_iter().map(|place| (place, access)).collect()
+    };
     match need {
         Need::Read(path) => {
-            let mut found = vec![directory_of(path)];
-            // Where a link leads: a certificate is often one, and its directory full of them.
+            let mut found = places_of(path);
+            // A directory of certificates is often one of links.
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            let links = entries.map(|entry| entry.path()).chain([path.clone()]);
-            found.extend(links.filter_map(|link| Some(directory_of(&link.canonicalize().ok()?))));
+            found.extend(entries.filter_map(|entry| leads_to(&entry.path())));
             found.sort();
             found.dedup();
-            found.into_iter().map(|path| (path, READ)).collect()
+            all(found, READ)
         }
-        Need::Write(path) => vec![(directory_of(path), WRITE)],
-        Need::Remove(path) => vec![(parent_of(path), REMOVE_FILE | READ)],
+        Need::Write(path) if path.is_dir() => vec![(path.clone(), WRITE)],
+        Need::Write(path) => all(places_of(path), WRITE_ONE),
+        Need::Remove(path) => vec![(parent_of(path), REMOVE_FILE)],
         Need::Run(_) => {
             // Interpreters and libraries are anywhere.
             let mut found = vec![("/".into(), EXECUTE | READ)];
             found.extend(SCRATCH.iter().map(|path| (path.into(), WRITE)));
             found
         }
-        Need::Dial => vec![("/".into(), READ)],
+        Need::Dial => {
+            let mut found: Vec<PathBuf> = NAMES.iter().chain(ROOTS).map(PathBuf::from).collect();
+            found.extend(NAMES_LINKED.iter().filter_map(|path| leads_to(Path::new(path))));
+            all(found, READ)
+        }
     }
 }
 
-/// The path if it is a directory, the directory that it is in otherwise.
-fn directory_of(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        path.to_owned()
-    } else {
-        parent_of(path)
+/// Where what this path names is now and will be later: where the path leads, and where it is itself.
+fn places_of(path: &Path) -> Vec<PathBuf> {
+    let mut places = vec![place_of(path)];
+    places.extend(leads_to(path));
+    places.dedup();
+    places
+}
+
+fn leads_to(path: &Path) -> Option<PathBuf> {
+    Some(place_of(&path.canonicalize().ok()?))
+}
+
+/// The directory that a file is in, as files come and go. Directories, devices and pipes stay, and are it themselves.
+fn place_of(path: &Path) -> PathBuf {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => path.to_owned(),
+        _ => parent_of(path),
     }
 }
 
@@ -289,12 +364,36 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_about_its_directory() {
+    fn a_file_is_about_its_directory_and_a_device_about_itself() {
         let write = |path: &str| rules(&Need::Write(path.into()));
-        assert_eq!(write("/nonexistent/a"), [("/nonexistent".into(), WRITE)]);
-        assert_eq!(write("a"), [(".".into(), WRITE)]);
+        assert_eq!(write("/nonexistent/a"), [("/nonexistent".into(), WRITE_ONE)]);
+        assert_eq!(write("a"), [(".".into(), WRITE_ONE)]);
         assert_eq!(write("/etc"), [("/etc".into(), WRITE)]);
+        assert_eq!(write("/dev/null"), [("/dev/null".into(), WRITE_ONE)]);
+        let read = rules(&Need::Read("/dev/null".into()));
+        assert_eq!(read, [("/dev/null".into(), READ)]);
         let remove = rules(&Need::Remove("/run/s".into()));
-        assert_eq!(remove, [("/run".into(), REMOVE_FILE | READ)]);
+        assert_eq!(remove, [("/run".into(), REMOVE_FILE)]);
+    }
+
+    #[test]
+    fn what_is_written_through_a_link_is_allowed_at_both_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().canonicalize().unwrap().join(name);
+        std::fs::create_dir(at("disk")).unwrap();
+        std::fs::write(at("disk/file"), "").unwrap();
+        std::os::unix::fs::symlink("disk/file", at("file")).unwrap();
+        let expected = [(at(""), WRITE_ONE), (at("disk"), WRITE_ONE)];
+        assert_eq!(rules(&Need::Write(at("file"))), expected);
+    }
+
+    #[test]
+    fn who_dials_reads_how_names_are_found_and_no_more() {
+        let rules = rules(&Need::Dial);
+        assert!(rules.contains(&("/etc".into(), READ)));
+        for (path, access) in rules {
+            assert_eq!(access, READ);
+            assert!(path.components().count() > 1, "{}", path.display());
+        }
     }
 }

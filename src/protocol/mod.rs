@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::connection::pump::with_scratch;
-use crate::connection::{BoxFuture, Dial, Stream};
+use crate::connection::{BoxFuture, Datagram, Dial, Stream};
 use crate::endpoint::{Args, Param, Refused};
 use crate::error::{Error, Result};
 use crate::need::Need;
@@ -93,6 +93,8 @@ pub struct Service {
     pub talk: Arc<dyn Talk>,
     /// Answers datagrams, where the protocol can.
     pub respond: Option<Arc<dyn Respond>>,
+    /// Talks with each peer that sends datagrams; it comes before answering them one by one.
+    pub exchange: Option<Arc<dyn Exchange>>,
     /// Keeps the files behind it up to date, where there are any.
     pub upkeep: Option<Arc<dyn Upkeep>>,
 }
@@ -104,6 +106,19 @@ impl Service {
         Service {
             talk: Arc::new(talk),
             respond: None,
+            exchange: None,
+            upkeep: None,
+        }
+    }
+
+    /// A service on streams, and on the datagrams of each peer by itself.
+    #[must_use]
+    pub fn connections(service: impl Talk + Exchange) -> Self {
+        let service = Arc::new(service);
+        Service {
+            talk: service.clone(),
+            respond: None,
+            exchange: Some(service),
             upkeep: None,
         }
     }
@@ -114,6 +129,7 @@ impl Service {
         Service {
             talk: service.clone(),
             respond: Some(service),
+            exchange: None,
             upkeep: None,
         }
     }
@@ -128,6 +144,12 @@ pub trait Talk: Send + Sync + 'static {
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }
+}
+
+/// One side of a conversation in datagrams, with one peer.
+pub trait Exchange: Send + Sync + 'static {
+    /// Talks until the conversation is over. Dropping the future ends it at once.
+    fn exchange(&self, datagram: Datagram) -> BoxFuture<'static, io::Result<()>>;
 }
 
 /// Answers datagrams one by one, without a memory of the peer.

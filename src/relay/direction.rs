@@ -38,6 +38,11 @@ impl Direction {
         self.pump.moved() + self.spliced
     }
 
+    /// The source is known to be lost: what it still has is passed on, but no end, as it made none.
+    pub(super) fn withhold_end(&mut self) {
+        self.pump.withhold_end();
+    }
+
     /// Moves what can be moved; ready when the end has been passed on.
     pub(super) fn poll(
         &mut self,

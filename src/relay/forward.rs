@@ -82,7 +82,8 @@ struct Way {
     direction: Direction,
     /// Its writer takes no more; it may still have something to say.
     deaf: bool,
-    /// It was reset, which the system says but once.
+    /// It was reset, which the system says but once: reading from there just finds an end afterwards, and that is none
+    /// to pass on.
     lost: Option<io::Error>,
 }
 
@@ -119,9 +120,15 @@ impl Forwarding {
             if up {
                 let polled = self.up.poll(cx, client, target);
                 polled.map_err(|error| Parted::Lost(Side::Client, error))?;
+                if self.up.lost.is_some() {
+                    self.down.direction.withhold_end();
+                }
             } else {
                 let polled = self.down.poll(cx, target, client);
                 polled.map_err(|error| Parted::Lost(Side::Target, error))?;
+                if self.down.lost.is_some() {
+                    self.up.direction.withhold_end();
+                }
             }
         }
         if self.up.over() && self.down.over() {
@@ -177,8 +184,11 @@ impl Idle {
 /// Has the connection end with a reset when it is dropped, where it is one that can: a layer such as TLS leaves out its
 /// own end instead, and a UNIX socket knows none.
 pub fn reset(stream: &Stream) {
-    if let Some(socket) = stream.downcast_ref::<TcpStream>() {
+    if let Some(socket) = stream.beneath::<TcpStream>() {
         // If it fails, the connection is gone already.
         let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Forwarding as a service: each accepted connection gets one of its own to a target.
+//! Forwarding as a service: each accepted connection, and each flow of datagrams, gets one of its own to a target.
 //! Absent: accepting.
 
 use std::io;
@@ -7,28 +7,48 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use super::flows::{self, Told};
 use super::forward::{Parted, Side, forward, reset};
+use super::framed::{self, Client};
+use super::framing::Framing;
 use super::targets::Targets;
-use crate::connection::{BoxFuture, Connection, Stream};
+use crate::connection::refusals::Refusals;
+use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::error::reason;
+use crate::layer::idle::IdleLimit;
 use crate::need::Need;
-use crate::protocol::Talk;
-use crate::units::duration_text;
+use crate::protocol::{Exchange, Talk};
 
 /// Forwards what a client says to a target, and back.
 #[derive(Clone)]
 pub struct Relay(Arc<Shared>);
 
+/// How long, and in what form.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// A pair on which nothing moves for so long is parted.
+    pub idle: Option<Duration>,
+    /// A client's stream that has ended waits for datagrams that answer it until none came for so long.
+    pub quiet: Duration,
+    /// How datagrams lie in a stream, where one end has these and the other one that.
+    pub framing: Option<Framing>,
+}
+
 struct Shared {
     targets: Targets,
-    idle: Option<Duration>,
+    terms: Terms,
+    refusals: Refusals,
 }
 
 impl Relay {
-    /// A relay to `targets`. A pair on which nothing moves for `idle` is parted.
+    /// A relay to `targets`.
     #[must_use]
-    pub fn new(targets: Targets, idle: Option<Duration>) -> Self {
-        Relay(Arc::new(Shared { targets, idle }))
+    pub fn new(targets: Targets, terms: Terms) -> Self {
+        Relay(Arc::new(Shared {
+            targets,
+            terms,
+            refusals: Refusals::default(),
+        }))
     }
 }
 
@@ -45,14 +65,20 @@ impl Talk for Relay {
     }
 }
 
+impl Exchange for Relay {
+    fn exchange(&self, datagram: Datagram) -> BoxFuture<'static, io::Result<()>> {
+        let relay = Arc::clone(&self.0);
+        Box::pin(async move { relay.exchange(datagram).await })
+    }
+}
+
 impl Shared {
     async fn talk(&self, client: Stream) -> io::Result<()> {
         let connected = Box::pin(self.targets.connect(client.facts())).await;
         let (target, _taken) = match connected {
             Ok((Connection::Stream(stream), taken)) => (stream, taken),
-            Ok((Connection::Datagram(_), _)) => {
-                return Err(io::Error::other("the target carries datagrams"));
-            }
+            // In a box, as most clients have no need of the room.
+            Ok((Connection::Datagram(target), _taken)) => return Box::pin(self.framed(client, target)).await,
             Err(error) => {
                 warn!("{}: {error}", client.facts().peer);
                 // An end in good order would say that there was nothing to come.
@@ -60,23 +86,70 @@ impl Shared {
                 return Err(io::Error::other(error.to_string()));
             }
         };
-        debug!(
-            peer = %client.facts().peer,
-            "forwarding to {} from {}",
-            target.facts().peer,
-            target.facts().local
-        );
-        forward(client, target, self.idle)
+        say(client.facts(), target.facts());
+        forward(client, target, self.terms.idle)
             .await
             .map_err(|parted| match parted {
                 Parted::Lost(Side::Client, error) => error,
-                Parted::Lost(Side::Target, error) => {
-                    io::Error::new(error.kind(), format!("the target's: {}", reason(&error)))
-                }
-                Parted::Idle(limit) => io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("nothing moved for {}", duration_text(limit)),
-                ),
+                Parted::Lost(Side::Target, error) => of_target(&error),
+                Parted::Idle(limit) => io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit)),
             })
     }
+
+    async fn framed(&self, client: Stream, target: Datagram) -> io::Result<()> {
+        let framing = self.framing(client.facts())?;
+        say(client.facts(), target.facts());
+        let told = self.told(client.facts(), target.facts());
+        let client_is = Client::Stream {
+            quiet: self.terms.quiet,
+            idle: self.terms.idle,
+        };
+        framed::exchange(target, client, framing, client_is, told).await
+    }
+
+    async fn exchange(&self, mut client: Datagram) -> io::Result<()> {
+        let facts = client.facts().clone();
+        let connected = tokio::select! {
+            biased;
+            over = client.over() => return over,
+            connected = Box::pin(self.targets.connect(&facts)) => connected,
+        };
+        let (target, _taken) = match connected {
+            Ok(connected) => connected,
+            Err(error) => {
+                self.refusals.tell(&facts.peer.to_string(), &error.to_string());
+                return Err(io::Error::other(error.to_string()));
+            }
+        };
+        say(&facts, target.facts());
+        let told = self.told(&facts, target.facts());
+        match target {
+            Connection::Datagram(target) => flows::exchange(client, target, told).await,
+            Connection::Stream(target) => {
+                let framing = self.framing(&facts)?;
+                framed::exchange(client, target, framing, Client::Datagrams, told).await
+            }
+        }
+    }
+
+    fn told(&self, client: &Facts, target: &Facts) -> Told<'_> {
+        Told::new(&self.refusals, client.peer.to_string(), target.peer.to_string())
+    }
+
+    /// What an end is may only be known once it stands, as that of a descriptor.
+    fn framing(&self, client: &Facts) -> io::Result<Framing> {
+        self.terms.framing.ok_or_else(|| {
+            let why = "one end carries datagrams, the other one bytes, and nothing says how they are framed";
+            self.refusals.tell(&client.peer.to_string(), why);
+            io::Error::other(why)
+        })
+    }
+}
+
+fn say(client: &Facts, target: &Facts) {
+    debug!(peer = %client.peer, "forwarding to {} from {}", target.peer, target.local);
+}
+
+fn of_target(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the target's: {}", reason(error)))
 }

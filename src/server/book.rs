@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::connection::tally::Tally;
 use crate::connection::tap::count::{Count, Counts};
 use crate::error::Status;
 use crate::layer::idle::IdleLimit;
 use crate::transport::Bound;
+use crate::transport::datagrams::flows::Evicted;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +29,20 @@ pub enum Outcome {
     Failed,
     /// It was not let in.
     Refused,
+    /// A flow of datagrams that made room for another one.
+    Evicted,
 }
 
 impl Outcome {
     /// All of them, in the order of their counters.
-    pub const ALL: [(Outcome, &'static str); 6] = [
+    pub const ALL: [(Outcome, &'static str); 7] = [
         (Outcome::Closed, "closed"),
         (Outcome::Lost, "lost"),
         (Outcome::Idle, "idle"),
         (Outcome::Cut, "cut"),
         (Outcome::Failed, "failed"),
         (Outcome::Refused, "refused"),
+        (Outcome::Evicted, "evicted"),
     ];
 }
 
@@ -112,9 +117,23 @@ impl Book {
     /// An empty book about these endpoints.
     #[must_use]
     pub fn new(bound: &[Arc<dyn Bound>]) -> Self {
-        let row = |bound: &Arc<dyn Bound>| Arc::new(Row::new(bound.endpoint()));
+        Book::about(bound.iter().map(|bound| bound.endpoint()))
+    }
+
+    /// A row of its own for each. Where one socket was passed twice, one string leads to both, and they are numbered:
+    /// two samples of one name would be an error in what is published.
+    fn about(endpoints: impl Iterator<Item = String>) -> Self {
+        let mut named = HashMap::new();
+        let row = |endpoint: String| {
+            let times: &mut u32 = named.entry(endpoint.clone()).or_default();
+            *times += 1;
+            Arc::new(Row::new(match *times {
+                1 => endpoint,
+                times => format!("{endpoint} ({times})"),
+            }))
+        };
         Book {
-            rows: bound.iter().map(row).collect(),
+            rows: endpoints.map(row).collect(),
         }
     }
 
@@ -133,7 +152,7 @@ pub struct Row {
     failures: [AtomicU64; Failure::ALL.len()],
     unaccepted: [AtomicU64; Unaccepted::ALL.len()],
     conversations: Mutex<Conversations>,
-    datagrams: Traffic,
+    datagrams: Arc<Tally>,
 }
 
 /// Connections that stand or stood.
@@ -180,39 +199,6 @@ pub struct Moment {
     pub durations: Durations,
 }
 
-/// Datagrams, and the bytes in them.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    received: AtomicU64,
-    received_bytes: AtomicU64,
-    sent: AtomicU64,
-    sent_bytes: AtomicU64,
-}
-
-impl Traffic {
-    pub(super) fn count_received(&self, count: u64, bytes: u64) {
-        self.received.fetch_add(count, Relaxed);
-        self.received_bytes.fetch_add(bytes, Relaxed);
-    }
-
-    pub(super) fn count_sent(&self, count: u64, bytes: u64) {
-        self.sent.fetch_add(count, Relaxed);
-        self.sent_bytes.fetch_add(bytes, Relaxed);
-    }
-
-    /// Datagrams received and sent so far.
-    #[must_use]
-    pub fn datagrams(&self) -> (u64, u64) {
-        (self.received.load(Relaxed), self.sent.load(Relaxed))
-    }
-
-    /// Bytes received and sent in them.
-    #[must_use]
-    pub fn bytes(&self) -> (u64, u64) {
-        (self.received_bytes.load(Relaxed), self.sent_bytes.load(Relaxed))
-    }
-}
-
 impl Row {
     fn new(endpoint: String) -> Self {
         Row {
@@ -221,11 +207,11 @@ impl Row {
             failures: Default::default(),
             unaccepted: Default::default(),
             conversations: Mutex::default(),
-            datagrams: Traffic::default(),
+            datagrams: Arc::default(),
         }
     }
 
-    /// The client string that led here when the server started.
+    /// The client string that led here when the server started; behind it, where others had the same, a number.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -249,9 +235,9 @@ impl Row {
         self.unaccepted[why as usize].load(Relaxed)
     }
 
-    /// What came and went in datagrams.
+    /// What came, went and was lost in datagrams.
     #[must_use]
-    pub fn datagrams(&self) -> &Traffic {
+    pub fn datagrams(&self) -> &Arc<Tally> {
         &self.datagrams
     }
 
@@ -321,6 +307,7 @@ impl Entry {
         self.outcome = match result {
             Ok(()) => Outcome::Closed,
             Err(error) if IdleLimit::caused(error) => Outcome::Idle,
+            Err(error) if Evicted::caused(error) => Outcome::Evicted,
             Err(_) => Outcome::Lost,
         };
     }
@@ -348,6 +335,13 @@ mod tests {
     }
 
     #[test]
+    fn no_two_rows_have_one_name() {
+        let book = Book::about(["a", "b", "a", "a"].into_iter().map(str::to_owned));
+        let names: Vec<_> = book.rows().iter().map(|row| row.endpoint()).collect();
+        assert_eq!(names, ["a", "b", "a (2)", "a (3)"]);
+    }
+
+    #[test]
     fn what_is_told_of_conversations_never_shrinks() {
         let row = row();
         let (mut one, mut two) = (row.begin(), row.begin());
@@ -371,11 +365,12 @@ mod tests {
         row.begin().end(&Ok(()));
         row.begin().end(&Err(io::ErrorKind::ConnectionReset.into()));
         drop(row.begin());
+        row.begin().end(&Err(io::Error::other(Evicted)));
         row.end(Outcome::Refused);
         row.fail(Failure::of(Status::Tls));
         row.fail(Failure::of(Status::Expectation));
         let ended = Outcome::ALL.map(|(outcome, _)| row.ended(outcome));
-        assert_eq!(ended, [1, 1, 0, 1, 2, 1]);
+        assert_eq!(ended, [1, 1, 0, 1, 2, 1, 1]);
         let failed = Failure::ALL.map(|(failure, _)| row.failed(failure));
         assert_eq!(failed, [1, 1, 0, 0, 0]);
     }

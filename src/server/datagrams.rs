@@ -11,6 +11,7 @@ use super::book::Row;
 use super::gate::Keeper;
 use crate::connection::Address;
 use crate::connection::datagram::LARGEST;
+use crate::connection::tally::Lost;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::{Direction, Tap};
@@ -261,6 +262,7 @@ impl Outbox {
             let sent = bytes.len().saturating_sub(lost.saturating_mul(each));
             row.datagrams()
                 .count_sent(count.saturating_sub(lost) as u64, sent as u64);
+            row.datagrams().count_lost(Lost::Unsent, lost as u64);
         }
         self.bytes.clear();
     }

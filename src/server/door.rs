@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::book::Failure;
+use super::book::{Failure, Outcome, Row};
 use super::gate::{Keeper, Visit};
-use super::refusals::Refusals;
 use crate::connection::Connection;
+use crate::connection::refusals::Refusals;
 use crate::transport::handshake::{Gate, Handshake};
 use crate::transport::{Accept, Incoming, Stage};
 use crate::units::duration_text;
@@ -24,6 +24,8 @@ const ESTABLISHING_MAX: usize = 64;
 pub struct Door<N> {
     limit: Duration,
     keeper: Option<Keeper>,
+    /// Where those are counted who get no connection.
+    row: Option<Arc<Row>>,
     refusals: Arc<Refusals>,
     establishing: JoinSet<Option<Entered<N>>>,
     /// The listener has no more to come.
@@ -39,10 +41,17 @@ impl<N: Send + 'static> Door<N> {
         Door {
             limit,
             keeper,
+            row: None,
             refusals: Arc::default(),
             establishing: JoinSet::new(),
             over: false,
         }
+    }
+
+    /// Those who get no connection are counted in this row of a book.
+    #[must_use]
+    pub fn counted(self, row: Option<Arc<Row>>) -> Self {
+        Door { row, ..self }
     }
 
     /// The next connection that stands; `None`: no more will come. It is cancel safe.
@@ -76,7 +85,10 @@ impl<N: Send + 'static> Door<N> {
                 None => (incoming, None),
                 Some(keeper) => match keeper.receive(incoming) {
                     Some((incoming, visit)) => (incoming, Some(visit)),
-                    None => continue,
+                    None => {
+                        count(self.row.as_deref(), Unestablished::Refused);
+                        continue;
+                    }
                 },
             };
             let note = note(&incoming);
@@ -84,11 +96,16 @@ impl<N: Send + 'static> Door<N> {
             match incoming.stage {
                 Stage::Established(connection) => return Ok(Some((connection, visit, note))),
                 Stage::Handshake(handshake) => {
-                    let (limit, refusals) = (self.limit, Arc::clone(&self.refusals));
+                    let (limit, refusals, row) = (self.limit, Arc::clone(&self.refusals), self.row.clone());
                     self.establishing.spawn(async move {
                         let peer = peer.to_string();
-                        let stood = established(handshake, visit.as_ref(), limit, &peer, &refusals).await;
-                        Some((stood.ok()?, visit, note))
+                        match established(handshake, visit.as_ref(), limit, &peer, &refusals).await {
+                            Ok(connection) => Some((connection, visit, note)),
+                            Err(why) => {
+                                count(row.as_deref(), why);
+                                None
+                            }
+                        }
                     });
                 }
             }
@@ -103,6 +120,15 @@ pub(super) enum Unestablished {
     Refused,
     /// What has to come first went wrong.
     Failed(Failure),
+}
+
+/// Notes that there was no connection.
+pub(super) fn count(row: Option<&Row>, why: Unestablished) {
+    match (row, why) {
+        (None, _) => {}
+        (Some(row), Unestablished::Refused) => row.end(Outcome::Refused),
+        (Some(row), Unestablished::Failed(why)) => row.fail(why),
+    }
 }
 
 /// What comes of a handshake within the limit; where nothing does, the log says why.

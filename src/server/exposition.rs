@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::book::{BUCKETS, Book, Failure, Outcome, Row, Unaccepted};
 use super::gate::Keeper;
+use crate::connection::tally::Lost;
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +238,20 @@ impl Collector for Published {
             encoder,
             (Counter, "datagram_bytes", "Payload in those datagrams."),
             |row| both_ways(row.datagrams().bytes()),
+        )?;
+        self.each(
+            encoder,
+            (
+                Counter,
+                "datagrams_lost",
+                "Datagrams that were let in, or answers, and were lost here, by why.",
+            ),
+            |row| {
+                let tally = row.datagrams();
+                let lost = Lost::ALL.into_iter();
+                lost.map(|(why, name)| (vec![("reason", name)], tally.lost(why)))
+                    .collect()
+            },
         )?;
         match &self.keeper {
             None => Ok(()),

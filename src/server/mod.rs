@@ -16,12 +16,12 @@ pub mod stop;
 mod datagrams;
 mod noted;
 mod open;
-mod refusals;
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,21 +30,23 @@ use tokio::task::JoinSet;
 use tracing::{Level, debug, enabled, error, warn};
 
 use self::book::{Book, Entry, Outcome, Row, Unaccepted};
-use self::door::{Door, Unestablished, established};
+use self::door::{Door, established};
 use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
-use self::refusals::Refusals;
 use self::shortage::{Next, Shortage};
 use self::stop::Stop;
+use crate::connection::refusals::Refusals;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
-use crate::connection::tap::{Tap, tapped_stream};
-use crate::connection::{Connection, Stream};
+use crate::connection::tap::{Tap, tapped_datagram, tapped_stream};
+use crate::connection::{Connection, Datagram, Stream};
 use crate::diagnostic::counted;
 use crate::error::reason;
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
+use crate::transport::datagrams::Datagrams;
+use crate::transport::datagrams::flows::{Flows, Settings};
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
 use crate::units::duration_text;
 
@@ -63,6 +65,11 @@ pub struct Limits {
     pub grace: Duration,
     /// Show what flows, on standard error.
     pub hexdump: bool,
+    /// A peer that sends datagrams has a flow, where the service talks with each by itself: it ends when nothing moved
+    /// on it for so long.
+    pub flow_idle: Duration,
+    /// At most so many flows at once on an endpoint; that which was idle for the longest makes room.
+    pub flows_max: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +81,8 @@ impl Default for Limits {
             once: false,
             grace: Duration::from_secs(5),
             hexdump: false,
+            flow_idle: Duration::from_secs(60),
+            flows_max: 4096,
         }
     }
 }
@@ -85,6 +94,9 @@ pub struct Server(Arc<Shared>);
 /// Clients that are still taken from a backlog when the server stops: as many as it can hold by default on Linux
 /// (`net.core.somaxconn`).
 const WAITING_MAX: usize = 4096;
+
+/// Once we were told to stop, a flow on which nothing moved for so long has no answer to wait for.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long that may take.
 const LAST_LOOK: Duration = Duration::from_millis(200);
@@ -101,6 +113,8 @@ struct Shared {
     refusals: Refusals,
     /// That connections were closed at the end of the grace period was said.
     said_closing: AtomicBool,
+    /// The endpoints, by place, whose datagrams a worker sorts into flows.
+    sorted: Mutex<BTreeSet<usize>>,
 }
 
 impl Server {
@@ -121,6 +135,7 @@ impl Server {
             had_one: AtomicBool::new(false),
             refusals: Refusals::default(),
             said_closing: AtomicBool::new(false),
+            sorted: Mutex::default(),
         }))
     }
 
@@ -150,6 +165,28 @@ impl Server {
                         row,
                     };
                     accepting.spawn(self.clone().accept_all(listener, at, stop.clone()));
+                }
+                Listener::Datagrams(socket) if self.0.service.exchange.is_some() => {
+                    let (server, mut stop) = (self.clone(), stop.clone());
+                    // A peer's datagrams belong to one flow, and the kernel would give them to any thread.
+                    let mine = self
+                        .0
+                        .sorted
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(index);
+                    let at = At {
+                        endpoint: endpoint.endpoint(),
+                        row,
+                    };
+                    accepting.spawn(async move {
+                        if mine {
+                            return server.accept_flows(socket, at, stop).await;
+                        }
+                        drop(socket);
+                        stop.told().await;
+                        Ok(())
+                    });
                 }
                 Listener::Datagrams(socket) => {
                     let Some(respond) = self.0.service.respond.clone() else {
@@ -262,10 +299,33 @@ impl Server {
         }
     }
 
+    /// Each peer that sends datagrams to this socket has a flow.
+    async fn accept_flows(self, socket: Datagrams, at: At, mut stop: Stop) -> io::Result<()> {
+        let settings = Settings {
+            idle: Some(self.0.limits.flow_idle),
+            flows_max: self.0.limits.flows_max,
+            evicts: true,
+            tally: at
+                .row
+                .as_ref()
+                .map_or_else(Arc::default, |row| Arc::clone(row.datagrams())),
+        };
+        let gate = self.0.keeper.as_ref().map(Keeper::of_datagrams);
+        let flows = Flows::with(socket, settings, gate);
+        let closing = flows.closing();
+        let told = stop.clone();
+        tokio::spawn(async move {
+            stop.told().await;
+            closing.wind_down(LAST_ANSWERS);
+        });
+        self.accept_all(Box::new(flows), at, told).await
+    }
+
     /// The first client that could be established is the one that is served.
     async fn accept_one(&self, listener: &mut dyn Accept, at: &At, mut stop: Stop) -> io::Result<()> {
         let mut shortage = Shortage::default();
-        let mut door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
+        let door = Door::new(self.0.limits.handshake_timeout, self.0.keeper.clone());
+        let mut door = door.counted(at.row.clone());
         loop {
             let entered = tokio::select! {
                 () = stop.told() => return Ok(()),
@@ -279,7 +339,13 @@ impl Server {
                     }
                     return Ok(());
                 }
-                Ok(Some((Connection::Datagram(_), ..))) => {}
+                Ok(Some((Connection::Datagram(datagram), visit, noted))) => {
+                    if !self.0.had_one.swap(true, Relaxed) {
+                        let watched = Watched::new(noted, at.row.as_ref());
+                        self.spawn_flow(datagram, watched, (Guard::new(&self.0.open), visit));
+                    }
+                    return Ok(());
+                }
                 Ok(None) => return Ok(()),
                 Err(error) => self.rest(&mut shortage, at, error).await?,
             }
@@ -381,7 +447,10 @@ impl Server {
                     drop((guard, permit, visit));
                 });
             }
-            Stage::Established(Connection::Datagram(_)) => {}
+            Stage::Established(Connection::Datagram(datagram)) => {
+                let watched = Watched::new(noted, at.row.as_ref());
+                self.spawn_flow(datagram, watched, (guard, permit, visit));
+            }
             Stage::Handshake(handshake) => {
                 let (server, row) = (self.clone(), at.row.clone());
                 let peer = incoming.peer.to_string();
@@ -389,13 +458,12 @@ impl Server {
                     let limit = server.0.limits.handshake_timeout;
                     let stood =
                         established(handshake, visit.as_ref(), limit, &peer, &server.0.refusals).await;
-                    match (stood, &row) {
-                        (Ok(Connection::Stream(stream)), row) => {
+                    match stood {
+                        Ok(Connection::Stream(stream)) => {
                             server.converse(stream, Watched::new(noted, row.as_ref())).await;
                         }
-                        (Err(Unestablished::Refused), Some(row)) => row.end(Outcome::Refused),
-                        (Err(Unestablished::Failed(why)), Some(row)) => row.fail(why),
-                        (Err(_) | Ok(Connection::Datagram(_)), _) => {}
+                        Ok(Connection::Datagram(_)) => {}
+                        Err(why) => door::count(row.as_deref(), why),
                     }
                     drop((guard, permit, visit));
                 });
@@ -409,6 +477,38 @@ impl Server {
         tokio::spawn(async move {
             server.converse(stream, watched).await;
             drop((guard, visit));
+        });
+    }
+
+    /// Talks on a flow in a task that holds `held` for as long.
+    fn spawn_flow(&self, datagram: Datagram, watched: Watched, held: impl Send + 'static) {
+        let Some(exchange) = self.0.service.exchange.clone() else {
+            return;
+        };
+        let Watched { mut noted, entry } = watched;
+        let peer = datagram.facts().peer.to_string();
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if self.0.limits.hexdump {
+            taps.push(Box::new(Hexdump::of(peer.clone())));
+        }
+        if let Some(noted) = &mut noted {
+            if let Some(count) = datagram.count() {
+                noted.count = count.clone();
+            }
+            if enabled!(Level::TRACE) {
+                taps.push(Box::new(Log::of(peer)));
+            }
+        }
+        let conversation = exchange.exchange(tapped_datagram(datagram, taps));
+        tokio::spawn(async move {
+            let result = conversation.await;
+            if let Some(entry) = entry {
+                entry.end(&result);
+            }
+            if let Some(noted) = noted {
+                noted.end(&result);
+            }
+            drop(held);
         });
     }
 

@@ -1,8 +1,9 @@
 //! The monitor: `/metrics`, `/healthz` and `/readyz` over HTTP, on a listener of its own with limits of its own.
 //! Absent: what is counted, and any way to change anything.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,19 +16,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, error};
 
-use super::door::Door;
+use super::door::established;
 use super::exposition::{Exposition, Format};
 use super::shortage::{self, Next, Shortage};
 use super::stop::Stop;
+use crate::connection::refusals::Refusals;
 use crate::connection::{Connection, Stream};
 use crate::error::reason;
-use crate::transport::Accept;
+use crate::transport::{Accept, Incoming as Client, Stage};
 
-/// Requests that are answered at once; further clients wait in the backlog.
-const CLIENTS_MAX: usize = 16;
+/// Clients at once, from their first byte to the last of their answer. For a further one the slowest has to go: whoever
+/// asks whether we live must not wait for those who have nothing to say.
+const CLIENTS_MAX: usize = 64;
 
 /// The time for what comes before HTTP, such as TLS.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -80,23 +83,27 @@ impl Monitor {
     }
 
     async fn accept_all(self: &Arc<Self>, listener: &mut dyn Accept, endpoint: &str) -> io::Result<()> {
-        let mut door = Door::new(HANDSHAKE, None);
+        let refusals = Arc::new(Refusals::default());
         let mut shortage = Shortage::default();
         let mut answering = JoinSet::new();
+        let mut places = Places::default();
         loop {
-            if answering.len() >= CLIENTS_MAX {
-                answering.join_next().await;
-                continue;
-            }
-            let entered = tokio::select! {
+            let accepted = tokio::select! {
                 Some(_) = answering.join_next() => continue,
-                entered = door.next(listener, |_| ()) => entered,
+                accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
             };
-            match entered {
-                Ok(Some((Connection::Stream(stream), ..))) => {
-                    answering.spawn(Arc::clone(self).converse(stream));
+            match accepted {
+                Ok(Some(client)) => {
+                    if places.are_taken() {
+                        // Those who have said something meanwhile get their answer first.
+                        tokio::task::yield_now().await;
+                        places.make_one();
+                    }
+                    let asked = Arc::new(AtomicBool::new(false));
+                    let (monitor, refusals) = (Arc::clone(self), Arc::clone(&refusals));
+                    let task = answering.spawn(monitor.receive(client, refusals, Arc::clone(&asked)));
+                    places.take(task, asked);
                 }
-                Ok(Some((Connection::Datagram(_), ..))) => {}
                 Ok(None) => {
                     while answering.join_next().await.is_some() {}
                     return Ok(());
@@ -110,10 +117,30 @@ impl Monitor {
         }
     }
 
+    /// A client, from the first layer to the last byte. `asked` becomes true with its request.
+    async fn receive(self: Arc<Self>, client: Client, refusals: Arc<Refusals>, asked: Arc<AtomicBool>) {
+        let connection = match client.stage {
+            Stage::Established(connection) => connection,
+            Stage::Handshake(handshake) => {
+                let peer = client.peer.to_string();
+                match established(handshake, None, HANDSHAKE, &peer, &refusals).await {
+                    Ok(connection) => connection,
+                    // That was said.
+                    Err(_) => return,
+                }
+            }
+        };
+        match connection {
+            Connection::Stream(stream) => self.converse(stream, &asked).await,
+            Connection::Datagram(_) => {}
+        }
+    }
+
     /// One request, one answer.
-    async fn converse(self: Arc<Self>, stream: Stream) {
+    async fn converse(&self, stream: Stream, asked: &AtomicBool) {
         let peer = stream.facts().peer.clone();
         let service = service_fn(|request: Request<Incoming>| {
+            asked.store(true, Relaxed);
             let response = self.answer(request.method(), request.uri().path(), request.headers());
             debug!(%peer, status = u64::from(response.status().as_u16()), "asked for {}", request.uri().path().escape_debug());
             async { Ok::<_, Infallible>(response) }
@@ -166,6 +193,41 @@ impl Monitor {
                 PLAIN,
                 "there are /metrics, /healthz and /readyz\n".into(),
             ),
+        }
+    }
+}
+
+/// Who is being answered, those first who came first.
+#[derive(Debug, Default)]
+struct Places(VecDeque<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    task: AbortHandle,
+    /// The whole head of a request came.
+    asked: Arc<AtomicBool>,
+}
+
+impl Places {
+    fn take(&mut self, task: AbortHandle, asked: Arc<AtomicBool>) {
+        self.0.push_back(Taken { task, asked });
+    }
+
+    fn are_taken(&mut self) -> bool {
+        self.0.retain(|taken| !taken.task.is_finished());
+        self.0.len() >= CLIENTS_MAX
+    }
+
+    /// Closes the connection that has kept us waiting longest for a request. Where all have asked, and do not take
+    /// their answers, the one that came first.
+    fn make_one(&mut self) {
+        if !self.are_taken() {
+            return;
+        }
+        let slowest = self.0.iter().position(|taken| !taken.asked.load(Relaxed));
+        if let Some(taken) = self.0.remove(slowest.unwrap_or(0)) {
+            debug!("closed the slowest of {CLIENTS_MAX} clients for another one");
+            taken.task.abort();
         }
     }
 }
@@ -327,14 +389,55 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_slow_take_no_more_than_their_places() {
+    async fn the_slow_hold_up_nobody_who_asks() {
         let monitored = monitored();
         monitored.monitor.ready();
         let start = tokio::time::Instant::now();
-        let slow: Vec<_> = (0..3 * CLIENTS_MAX).map(|_| monitored.client()).collect();
-        assert_eq!(monitored.status("/readyz").await, "200");
-        assert!(start.elapsed() <= 3 * ANSWER + HEAD, "{:?}", start.elapsed());
-        drop(slow);
+        let mut slow: Vec<_> = (0..3 * CLIENTS_MAX).map(|_| monitored.client()).collect();
+        for _ in 0..3 {
+            assert_eq!(monitored.status("/readyz").await, "200");
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // The last to come are still there, and have their time.
+        let mut last = slow.pop().unwrap();
+        last.write_all(b"GET /readyz HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        last.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(slow[0].read(&mut [0]).await.unwrap(), 0, "the first are gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_answer_holds_up_nobody_either() {
+        let monitored = monitored();
+        let mut deaf = Vec::new();
+        for _ in 0..2 * CLIENTS_MAX {
+            let (mut ours, theirs) = duplex(64);
+            monitored.clients.send(theirs).unwrap();
+            ours.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+            deaf.push(ours);
+        }
+        let start = tokio::time::Instant::now();
+        assert_eq!(monitored.status("/healthz").await, "200");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_is_not_the_one_to_go() {
+        let mut places = Places::default();
+        let mut tasks = JoinSet::new();
+        for place in 0..CLIENTS_MAX {
+            let asked = Arc::new(AtomicBool::new(place < 2));
+            places.take(tasks.spawn(pending::<()>()), asked);
+        }
+        places.make_one();
+        places.make_one();
+        let left: Vec<_> = places.0.iter().map(|taken| taken.asked.load(Relaxed)).collect();
+        // One was enough: there was a place then.
+        assert_eq!(left.len(), CLIENTS_MAX - 1);
+        assert_eq!(left[..3], [true, true, false]);
+        tokio::task::yield_now().await;
+        assert!(tasks.try_join_next().is_some_and(|ended| ended.is_err()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::connection::tap::count::Count;
 use crate::error::reason;
 use crate::layer::idle::IdleLimit;
 use crate::transport::Incoming;
+use crate::transport::datagrams::flows::Evicted;
 use crate::units::duration_text;
 
 /// A connection that is worth a line when it comes and one when it goes.
@@ -37,7 +38,7 @@ impl Noted {
         let lasted = duration_text(Duration::from_millis(self.since.elapsed().as_millis() as u64));
         let how = match result {
             Ok(()) => "closed".to_owned(),
-            Err(error) if IdleLimit::caused(error) => format!("closed: {error}"),
+            Err(error) if IdleLimit::caused(error) || Evicted::caused(error) => format!("closed: {error}"),
             Err(error) => format!("lost: {}", reason(error)),
         };
         debug!(peer = %self.peer, received, sent, %lasted, "{how}");

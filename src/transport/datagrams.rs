@@ -3,10 +3,17 @@
 
 pub mod flows;
 
+mod connected;
+mod order;
+mod outlet;
+mod paired;
+mod pile;
 mod queue;
 mod wire;
 
+pub use connected::Connected;
 pub use flows::Flows;
+pub use paired::{News, Paired};
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -53,6 +60,12 @@ impl<'a> Run<'a> {
     pub fn messages(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let empty: Option<&[u8]> = if self.bytes.is_empty() { Some(&[]) } else { None };
         empty.into_iter().chain(self.bytes.chunks(self.each.max(1)))
+    }
+
+    /// How many datagrams there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.bytes.len().div_ceil(self.each.max(1)).max(1)
     }
 
     /// Whether it holds more than one datagram.
@@ -318,7 +331,7 @@ mod tests {
         }
     }
 
-    fn run(bytes: &[u8], each: usize) -> Run<'_> {
+    pub(super) fn run(bytes: &[u8], each: usize) -> Run<'_> {
         Run {
             peer: SocketAddr::from(([127, 0, 0, 1], 1)),
             local: None,
@@ -333,6 +346,9 @@ mod tests {
         assert_eq!(lengths(b"", 0), [0]);
         assert_eq!(lengths(b"abc", 3), [3]);
         assert_eq!(lengths(b"abcdefgh", 3), [3, 3, 2]);
+        let counts =
+            [(&b""[..], 0), (b"abc", 3), (b"abcdefgh", 3)].map(|(bytes, each)| run(bytes, each).count());
+        assert_eq!(counts, [1, 1, 3]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Handshake {
 /// Makes the end of a TCP connection a reset: the client sees that this was no answer, and the system, which keeps
 /// nothing of it, has no more work with it. Any other stream just ends.
 pub(super) fn refuse(stream: &Stream) {
-    if let Some(tcp) = stream.downcast_ref::<TcpStream>() {
+    if let Some(tcp) = stream.beneath::<TcpStream>() {
         // Where it can't be set, the connection is ended the usual way.
         let _ = tcp.set_zero_linger();
     }

@@ -3,6 +3,7 @@
 
 pub mod datagrams;
 pub mod descriptor;
+pub mod distinct;
 pub mod handshake;
 pub mod listening;
 pub mod reading;
@@ -202,6 +203,11 @@ pub trait Binder: Send + Sync + fmt::Debug {
 pub trait Bound: Send + Sync {
     /// The client endpoint string that leads here.
     fn endpoint(&self) -> String;
+
+    /// The same where another endpoint of the process has that string too: one that leads nowhere else, if there is one.
+    fn exact_endpoint(&self) -> String {
+        self.endpoint()
+    }
 
     /// A listener on the runtime that calls this; each worker has its own.
     ///

@@ -108,6 +108,11 @@ impl Dial for Dialler {
                 .map_err(|error| error.on(format!("could not connect to {}", shown(&endpoint.to_string()))))
         })
     }
+
+    fn needs(&self, endpoint: &Spec) -> Vec<Need> {
+        let own = connector(endpoint).map_or(Vec::new(), |(connector, _)| connector.needs());
+        [vec![Need::Dial], own].concat()
+    }
 }
 
 /// What opens the connections of a client endpoint, which may stand in another one.

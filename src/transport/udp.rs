@@ -3,20 +3,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use rustix::net::RecvFlags;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
-use tokio::task::coop::poll_proceed;
 
-use super::datagrams;
+use super::datagrams::{self, Connected};
 use super::race::list;
 use super::socket::{Family, leaving_from, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
-use crate::connection::datagram::Messages;
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
 use crate::endpoint::{Args, Param, ValueKind};
 use crate::error::{Error, Result, Status};
@@ -172,12 +166,8 @@ fn open(address: SocketAddr, local: &[SocketAddr]) -> io::Result<Connection> {
     socket.connect(&address.into())?;
     let socket = UdpSocket::from_std(socket.into())?;
     let local = socket.local_addr().map_or(Address::Unnamed, Address::Inet);
-    let connected = Connected {
-        socket: Arc::new(socket),
-        waiting: None,
-    };
     Ok(Connection::Datagram(Datagram::new(
-        connected,
+        Connected::new(socket, address),
         Facts::new(local, Address::Inet(address)),
     )))
 }
@@ -191,65 +181,6 @@ fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     // Where it can't be larger, it stays as it is.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     Ok(socket)
-}
-
-struct Connected {
-    socket: Arc<UdpSocket>,
-    /// Made when there is nothing to receive.
-    waiting: Option<BoxFuture<'static, io::Result<Ready>>>,
-}
-
-impl Connected {
-    /// That the peer's port is closed is an error without anything to read, for which tokio's own `recv` does not wake.
-    const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
-
-    fn received(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.try_io(Interest::READABLE, || {
-            let (length, _) = rustix::net::recv(&*self.socket, buf, RecvFlags::empty())?;
-            Ok(length)
-        })
-    }
-
-    /// The error that waits alone. `try_io` looks at one interest at a time: of two together it says that neither is.
-    fn refused(&self) -> io::Result<usize> {
-        self.socket
-            .try_io(Interest::ERROR, || match self.socket.take_error()? {
-                Some(error) => Err(error),
-                None => Err(io::ErrorKind::WouldBlock.into()),
-            })
-    }
-}
-
-impl Messages for Connected {
-    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
-        let coop = ready!(poll_proceed(cx));
-        loop {
-            if let Some(waiting) = &mut self.waiting {
-                let ready = ready!(waiting.as_mut().poll(cx));
-                self.waiting = None;
-                ready?;
-            }
-            let received = match self.received(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.refused(),
-                received => received,
-            };
-            match received {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let socket = Arc::clone(&self.socket);
-                    self.waiting = Some(Box::pin(async move { socket.ready(Self::NEWS).await }));
-                }
-                received => {
-                    coop.made_progress();
-                    return Poll::Ready(received.map(Some));
-                }
-            }
-        }
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Poll<io::Result<()>> {
-        ready!(self.socket.poll_send(cx, message))?;
-        Poll::Ready(Ok(()))
-    }
 }
 
 fn binder(args: &Args, any: IpAddr) -> Box<dyn Binder> {

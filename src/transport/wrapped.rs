@@ -141,10 +141,20 @@ struct WrappedBound {
     names: Vec<&'static str>,
 }
 
+impl WrappedBound {
+    fn wrapped(&self, inner: &str) -> String {
+        let wrappers: String = self.names.iter().map(|name| format!("{name}:")).collect();
+        wrappers + inner
+    }
+}
+
 impl Bound for WrappedBound {
     fn endpoint(&self) -> String {
-        let wrappers: String = self.names.iter().map(|name| format!("{name}:")).collect();
-        wrappers + &self.inner.endpoint()
+        self.wrapped(&self.inner.endpoint())
+    }
+
+    fn exact_endpoint(&self) -> String {
+        self.wrapped(&self.inner.exact_endpoint())
     }
 
     fn listen(&self) -> io::Result<Listener> {
@@ -158,8 +168,7 @@ impl Bound for WrappedBound {
     }
 
     fn elsewhere(&self) -> Option<String> {
-        let wrappers: String = self.names.iter().map(|name| format!("{name}:")).collect();
-        self.inner.elsewhere().map(|inner| wrappers + &inner)
+        self.inner.elsewhere().map(|inner| self.wrapped(&inner))
     }
 
     fn needs(&self) -> Vec<Need> {

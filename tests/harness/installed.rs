@@ -1,8 +1,11 @@
 //! Programs of others that may be on this machine, and what it takes to start them.
 //! Absent: what they are asked to do.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
 
+use rustix::process::geteuid;
 use socket2::{Domain, Socket, Type};
 
 use super::eventually;
@@ -28,6 +31,25 @@ pub(crate) fn given<T>(name: &str, found: Option<T>) -> Option<T> {
         eprintln!("skipped: {name} is not installed");
     }
     found
+}
+
+/// What root has been given, and others may not have. Where the tests that miss it are run once more, by root,
+/// `NETKIT_FOR_ROOT` names the file that gets their names, and they are skipped.
+pub(crate) fn given_to_root<T>(name: &str, found: Option<T>) -> Option<T> {
+    let list = std::env::var_os("NETKIT_FOR_ROOT").filter(|_| found.is_none() && !geteuid().is_root());
+    let Some(list) = list else {
+        return given(name, found);
+    };
+    // The harness names the thread of a test after it, unless that is the only one.
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    assert_ne!(
+        test, "main",
+        "with a single thread nobody knows which test needs {name}"
+    );
+    let mut list = File::options().append(true).create(true).open(list).unwrap();
+    list.write_all(format!("{test}\n").as_bytes()).unwrap();
+    eprintln!("skipped: root has {name}, and runs this afterwards");
+    None
 }
 
 /// A port for a peer that cannot be told to let the system pick one. The socket keeps others from it: both may hold it,

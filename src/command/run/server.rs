@@ -25,8 +25,8 @@ pub(super) fn check(words: &[String]) -> Result<(), String> {
         first.to_owned()
     })?;
     let (daemonizes, read) = match &mut cli.verb {
-        Verb::Serve(serve) => (serve.daemonizes(), serve.check()),
-        Verb::Relay(relay) => (relay.daemonizes(), relay.check()),
+        Verb::Serve(serve) => (serve.daemonizes(), serve.sound()),
+        Verb::Relay(relay) => (relay.daemonizes(), relay.sound()),
         _ => return Err(format!("{} is no server", quoted(verb))),
     };
     match daemonizes {

@@ -65,9 +65,9 @@ pub enum Ends {
 }
 
 impl Ends {
-    /// TCP between these; both become IPv4 where both are, mapped into IPv6 or not, and else both IPv6.
+    /// TCP between these, or UDP where they are `datagrams`; both become IPv4 where both are, mapped into IPv6 or not, and else both IPv6.
     #[must_use]
-    pub fn of_one_family(source: SocketAddr, destination: SocketAddr) -> Self {
+    pub fn of_one_family(source: SocketAddr, destination: SocketAddr, datagrams: bool) -> Self {
         let (mut from, mut to) = (source.ip().to_canonical(), destination.ip().to_canonical());
         let mapped = |ip| match ip {
             IpAddr::V4(v4) => IpAddr::V6(v4.to_ipv6_mapped()),
@@ -79,7 +79,7 @@ impl Ends {
         Ends::Inet {
             source: SocketAddr::new(from, source.port()),
             destination: SocketAddr::new(to, destination.port()),
-            datagrams: false,
+            datagrams,
         }
     }
 }

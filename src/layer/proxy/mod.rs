@@ -11,7 +11,6 @@ use tracing::debug;
 
 use self::header::{Ends, Header, Ssl, Tlv, UNIX_NAME, Version};
 use super::{Layer, Wrapper, WrapperRole};
-use crate::connection::prefixed::Prefixed;
 use crate::connection::proxied::{Proxied, ProxiedTls};
 use crate::connection::{Address, BoxFuture, Facts, Stream};
 use crate::endpoint::{Param, ValueKind};
@@ -79,7 +78,7 @@ impl Layer for Proxy {
             if rest.is_empty() {
                 return Ok(stream);
             }
-            Ok(stream.map(|io| Prefixed::new(io, rest)))
+            Ok(stream.preceded_by(rest))
         })
     }
 
@@ -104,13 +103,13 @@ fn header_for(version: Version, client: Option<&Facts>) -> Header {
 fn ends_of(client: &Facts) -> Option<Ends> {
     match (&client.peer, &client.local) {
         (Address::Inet(source), Address::Inet(destination)) => {
-            Some(Ends::of_one_family(*source, *destination))
+            Some(Ends::of_one_family(*source, *destination, client.datagrams))
         }
         (Address::Unnamed, Address::Unnamed) => None,
         (source, destination) => Some(Ends::Unix {
             source: unix_name(source)?,
             destination: unix_name(destination)?,
-            datagrams: false,
+            datagrams: client.datagrams,
         }),
     }
 }

@@ -239,6 +239,7 @@ fn with(tlvs: Vec<Tlv>) -> Vec<u8> {
         ends: Some(Ends::of_one_family(
             "192.0.2.1:1111".parse().unwrap(),
             "192.0.2.2:2222".parse().unwrap(),
+            false,
         )),
         tlvs,
     };
@@ -284,6 +285,21 @@ async fn a_bare_stream_is_left_where_the_header_ends() {
         stream.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, payload);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_too_early_is_in_front_until_it_is_read() {
+    let (stream, mut far) = pair(300);
+    far.write_all(&[V1, b"payload"].concat()).await.unwrap();
+    let mut stream = layer(Version::V1).accept(stream).await.unwrap();
+    assert!(stream.beneath::<DuplexStream>().is_some());
+    for expected in [&b"pay"[..], b"load"] {
+        assert!(stream.downcast_ref::<DuplexStream>().is_none());
+        let mut got = vec![0; expected.len()];
+        stream.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, expected);
+    }
+    assert!(stream.downcast_ref::<DuplexStream>().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::config::{ClientConfig, ClientSettings, ServerConfig, ServerSettings, Trust, key_log};
+use super::platform;
 use super::watched::{Watched, readable_again};
 use crate::cert::Fault;
 use crate::cert::local::Store;
@@ -77,7 +78,8 @@ impl Current {
     pub fn needs(&self) -> Vec<Need> {
         let mut needs: Vec<Need> = self.settings.files().into_iter().map(Need::Read).collect();
         // An authority that has to be made anew is written.
-        needs.extend(self.settings.own().and_then(Own::directory).map(Need::Write));
+        let own = self.settings.own().and_then(Own::directory);
+        needs.extend(own.filter(|directory| directory.is_dir()).map(Need::Write));
         needs.extend(key_log().map(Need::Write));
         needs
     }
@@ -152,6 +154,7 @@ impl CurrentClient {
         let mut needs: Vec<Need> = self.settings.files().into_iter().map(Need::Read).collect();
         if matches!(self.settings.trust, Trust::Platform) {
             needs.extend(Store::of_user().map(|store| Need::Read(store.directory())));
+            needs.extend(platform::named().into_iter().map(Need::Read));
         }
         needs.extend(key_log().map(Need::Write));
         needs

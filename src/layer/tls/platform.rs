@@ -17,6 +17,16 @@ use crate::error::reason;
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORIES: &str = "SSL_CERT_DIR";
 
+/// The files and directories that the environment names for roots, and that are there.
+pub(super) fn named() -> Vec<PathBuf> {
+    let mut named: Vec<PathBuf> = std::env::var_os(FILE).map(PathBuf::from).into_iter().collect();
+    named.extend(std::env::split_paths(
+        &std::env::var_os(DIRECTORIES).unwrap_or_default(),
+    ));
+    named.retain(|path| path.exists());
+    named
+}
+
 /// The platform's roots.
 #[derive(Debug)]
 pub(super) struct Platform {

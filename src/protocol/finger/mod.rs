@@ -69,6 +69,7 @@ pub fn service(terms: Terms) -> Service {
     Service {
         talk: Arc::new(Finger(Arc::clone(&terms))),
         respond: None,
+        exchange: None,
         upkeep: Some(Arc::new(Finger(terms))),
     }
 }

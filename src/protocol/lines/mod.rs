@@ -93,6 +93,7 @@ fn service(setup: &Setup) -> Result<Service, Unfit> {
     Ok(Service {
         talk: Arc::new(lines.clone()),
         respond: None,
+        exchange: None,
         upkeep: Some(Arc::new(lines)),
     })
 }

@@ -28,6 +28,31 @@ impl Queue {
         false
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    /// The next one, which stays where it is.
+    pub(super) fn front(&mut self) -> Option<&[u8]> {
+        let length = *self.lengths.front()?;
+        if self.bytes.as_slices().0.len() < length {
+            self.bytes.make_contiguous();
+        }
+        self.bytes.as_slices().0.get(..length)
+    }
+
+    /// Takes the next one out.
+    pub(super) fn skip(&mut self) {
+        self.pop(&mut []);
+    }
+
+    /// Takes all of them out, and says how many there were.
+    pub(super) fn clear(&mut self) -> usize {
+        let count = self.lengths.len();
+        *self = Queue::default();
+        count
+    }
+
     pub(super) fn pop(&mut self, buf: &mut [u8]) -> Option<usize> {
         let length = self.lengths.pop_front()?;
         let copied = length.min(buf.len());
@@ -62,6 +87,14 @@ mod tests {
             assert_eq!((queue.pop(&mut buf), &buf), (Some(4), b"defg"));
         }
         assert_eq!(queue.pop(&mut buf), None);
+        for _ in 0..50 {
+            assert!(queue.push(b"abcdef", 10) && queue.push(b"", 10));
+            assert_eq!(queue.front(), Some(&b"abcdef"[..]));
+            queue.skip();
+            assert_eq!(queue.front(), Some(&b""[..]));
+            assert_eq!(queue.clear(), 1);
+        }
+        assert!(queue.is_empty() && queue.front().is_none());
         assert_eq!((0..300).filter(|_| queue.push(b"", 10)).count(), WAITING_MAX);
     }
 }

@@ -60,7 +60,7 @@ impl AsFd for Prepared {
 
 /// The sending side, which flows share.
 pub(super) struct Wire {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: Arc<UdpSocket>,
     pub(super) state: Arc<UdpSocketState>,
     pub(super) local: SocketAddr,
     /// Datagrams longer than this leave one by one; learnt from refusals.
@@ -71,50 +71,69 @@ impl Wire {
     /// Needs a runtime.
     pub(super) fn new(prepared: Prepared) -> io::Result<Self> {
         let Prepared { socket, state, local } = prepared;
+        Ok(Wire::of(Arc::new(UdpSocket::from_std(socket)?), state, local))
+    }
+
+    /// A socket that is on this runtime already. From here on nothing else may receive from it: the kernel joins what
+    /// arrives.
+    pub(super) fn over(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let state = Arc::new(prepared(&*socket, &local)?);
+        Ok(Wire::of(socket, state, local))
+    }
+
+    fn of(socket: Arc<UdpSocket>, state: Arc<UdpSocketState>, local: SocketAddr) -> Self {
         let joined_max = if state.max_gso_segments() > 1 { LARGEST } else { 0 };
-        Ok(Wire {
-            socket: UdpSocket::from_std(socket)?,
+        Wire {
+            socket,
             state,
             local,
             joined_max: AtomicUsize::new(joined_max),
-        })
+        }
     }
 
     pub(super) async fn send(&self, run: Run<'_>) -> usize {
-        let mut lost = 0;
-        let (mut head, mut rest) = run.split(self.joined_max.load(Ordering::Relaxed));
-        loop {
+        let mut losses = Losses::default();
+        let mut left = run;
+        while let Some(rest) = self.send_now(left, &mut losses) {
+            if self.socket.writable().await.is_err() {
+                // The runtime is shutting down.
+                return losses.count() + rest.count();
+            }
+            left = rest;
+        }
+        losses.count()
+    }
+
+    /// Sends as much as there is room for without waiting, and gives back the rest. What the system refuses is lost.
+    pub(super) fn send_now<'a>(&self, run: Run<'a>, losses: &mut Losses) -> Option<Run<'a>> {
+        let mut left = Some(run);
+        let mut again = false;
+        while let Some(whole) = left {
+            let (head, rest) = whole.split(self.joined_max.load(Ordering::Relaxed));
             match self.try_send(&head) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if self.socket.writable().await.is_err() {
-                        // The runtime is shutting down.
-                        return lost
-                            + head.messages().count()
-                            + rest.map_or(0, |rest| rest.messages().count());
-                    }
-                    continue;
-                }
-                Err(error) if head.joined() && self.learn(&head, &error) => {
-                    // Once more, one by one. The head and the rest lie end to end in the run.
-                    let left = head.bytes.len() + rest.map_or(0, |rest| rest.bytes.len());
-                    let again = Run {
-                        bytes: &run.bytes[run.bytes.len() - left..],
-                        ..run
-                    };
-                    (head, rest) = again.split(self.joined_max.load(Ordering::Relaxed));
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Some(whole),
+                // From now on one by one.
+                Err(error) if head.joined() && self.learn(&head, &error) => continue,
+                // That an earlier one did not arrive is told to whoever sends next, whose datagram then stays here.
+                Err(error) if is_news(&error) && !again => {
+                    losses.news = Some(error);
+                    again = true;
                     continue;
                 }
                 Err(error) => {
                     debug!(peer = %head.peer, length = head.bytes.len(), %error, "datagram not sent");
-                    lost += head.messages().count();
+                    match errno(&error) {
+                        Some(Errno::MSGSIZE) => losses.too_long += head.count(),
+                        _ => losses.unsent += head.count(),
+                    }
                 }
                 Ok(()) => {}
             }
-            match rest {
-                None => return lost,
-                Some(more) => (head, rest) = more.split(self.joined_max.load(Ordering::Relaxed)),
-            }
+            again = false;
+            left = rest;
         }
+        None
     }
 
     /// One system call, or two where the address that the peer wrote to can't be sent from.
@@ -147,7 +166,7 @@ impl Wire {
             src_ip: run.local,
         };
         self.socket.try_io(Interest::WRITABLE, || {
-            self.state.try_send((&self.socket).into(), &transmit)
+            self.state.try_send((&*self.socket).into(), &transmit)
         })
     }
 
@@ -163,6 +182,28 @@ impl Wire {
         self.joined_max.fetch_min(joined_max, Ordering::Relaxed);
         true
     }
+}
+
+/// Datagrams that the system did not take, and what it told of earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    pub(super) too_long: usize,
+    pub(super) unsent: usize,
+    pub(super) news: Option<io::Error>,
+}
+
+impl Losses {
+    pub(super) fn count(&self) -> usize {
+        self.too_long + self.unsent
+    }
+}
+
+/// Whether an error may be about an earlier datagram (ICMP).
+fn is_news(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+    )
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {

@@ -102,8 +102,17 @@ struct SecureBound {
     beneath: Arc<[Arc<dyn Layer>]>,
 }
 
-impl Bound for SecureBound {
-    fn endpoint(&self) -> String {
+/// Where a string that is told leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leads {
+    /// To an endpoint, by whatever name is nicest.
+    Here,
+    /// To it and no other one on the same port.
+    NowhereElse,
+}
+
+impl SecureBound {
+    fn told(&self, leads: Leads) -> String {
         let config = self.current.get();
         let pin = config.alone().and(config.pin()).map(|pin| pin.to_string());
         let mut address = reachable(self.address);
@@ -111,7 +120,17 @@ impl Bound for SecureBound {
             // It takes both families, and everyone has this one.
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
-        leading(&config.names(), address, pin)
+        leading(leads, &config.names(), address, pin)
+    }
+}
+
+impl Bound for SecureBound {
+    fn endpoint(&self) -> String {
+        self.told(Leads::Here)
+    }
+
+    fn exact_endpoint(&self) -> String {
+        self.told(Leads::NowhereElse)
     }
 
     fn listen(&self) -> io::Result<Listener> {
@@ -157,11 +176,12 @@ fn kept(fault: Fault, endpoint: &str) -> Error {
 
 /// The client string that leads to `address` and is satisfied with a certificate for `names`; with a pin, whatever
 /// they are.
-fn leading(names: &[Name], address: SocketAddr, pin: Option<String>) -> String {
+fn leading(leads: Leads, names: &[Name], address: SocketAddr, pin: Option<String>) -> String {
     let leads_here = |name: &Name| match name {
         // What it leads to is tried in both families.
         Name::Dns(name) => {
-            name == "localhost"
+            leads == Leads::Here
+                && name == "localhost"
                 && [[127, 0, 0, 1].into(), [0_u16, 0, 0, 0, 0, 0, 0, 1].into()].contains(&address.ip())
         }
         Name::Ip(ip) => *ip == address.ip(),
@@ -257,10 +277,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_string_of_one_of_two_leads_nowhere_else() {
+        let told = |names: &[&str], address: &str, pin: Option<&str>| {
+            let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
+            let address = address.parse().unwrap();
+            leading(Leads::NowhereElse, &names, address, pin.map(str::to_owned))
+        };
+        let ours = ["localhost", "127.0.0.1", "::1"];
+        assert_eq!(told(&ours, "127.0.0.1:5", None), "tls:127.0.0.1:5");
+        assert_eq!(told(&ours, "[::1]:5", None), "tls:[::1]:5");
+        assert_eq!(
+            told(&["localhost"], "[::1]:5", None),
+            "tls:localhost:5:endpoint=[tcp:[::1]:5]"
+        );
+        assert_eq!(
+            told(&["localhost"], "127.0.0.1:5", Some("sha256/x=")),
+            "tls:127.0.0.1:5:pin=sha256/x="
+        );
+    }
+
+    #[test]
     fn the_string_that_is_told_has_a_name_that_the_certificate_is_good_for() {
         let told = |names: &[&str], address: &str, pin: Option<&str>| {
             let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
-            leading(&names, address.parse().unwrap(), pin.map(str::to_owned))
+            leading(
+                Leads::Here,
+                &names,
+                address.parse().unwrap(),
+                pin.map(str::to_owned),
+            )
         };
         let ours = ["localhost", "127.0.0.1", "::1"];
         assert_eq!(told(&ours, "127.0.0.1:5", None), "tls:localhost:5");

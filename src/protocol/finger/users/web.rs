@@ -202,7 +202,7 @@ impl Users for Web {
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Dial]
+        self.dial.needs(&self.endpoint)
     }
 
     fn find<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

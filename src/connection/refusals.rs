@@ -17,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Counts connections that could not be established.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Option<Count>>);
+pub struct Refusals(Mutex<Option<Count>>);
 
 #[derive(Debug)]
 struct Count {
@@ -40,7 +40,7 @@ enum Say {
 
 impl Refusals {
     /// A line for a connection that could not be established, unless there are too many; with `-v` each has one.
-    pub(super) fn tell(&self, peer: &str, why: &str) {
+    pub fn tell(&self, peer: &str, why: &str) {
         let say = self.another(Instant::now());
         match say {
             Say::Nothing => debug!("{peer}: {why}"),
