@@ -31,6 +31,9 @@ const STEPS_MAX: usize = 500;
 /// Conversations that a failure shows.
 const CONVERSATIONS_MAX: usize = 4;
 
+/// After a failure the parts have so long to say what they think of it.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// Everything that is there, by its name.
 #[derive(Default)]
 struct Props {
@@ -256,6 +259,9 @@ impl<'a> Stage<'a> {
             })
             .collect();
         let mut said = Vec::new();
+        if !parts.is_empty() {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
         for part in parts {
             let mut part = part.lock().await;
             let was_told = part.status().is_some();
