@@ -37,6 +37,8 @@ mod reconnect;
 mod relay;
 #[cfg(feature = "regex")]
 mod run;
+#[cfg(all(feature = "regex", feature = "tls"))]
+mod scripts;
 mod serve;
 mod tables;
 mod terminal;
