@@ -21,9 +21,9 @@ use tracing::{debug, error};
 
 use super::door::established;
 use super::exposition::{Exposition, Format};
-use super::refusals::Refusals;
 use super::shortage::{self, Next, Shortage};
 use super::stop::Stop;
+use crate::connection::refusals::Refusals;
 use crate::connection::{Connection, Stream};
 use crate::error::reason;
 use crate::transport::{Accept, Incoming as Client, Stage};
