@@ -1,0 +1,52 @@
+//! Attempts against sockets of this machine.
+
+use std::net::TcpListener;
+
+use super::*;
+
+fn endpoint(text: &str) -> ClientEndpoint {
+    ClientEndpoint::parse(text.as_ref()).unwrap()
+}
+
+fn brief() -> Terms {
+    Terms {
+        limit: Duration::from_millis(200),
+        ..Terms::default()
+    }
+}
+
+fn listener() -> (TcpListener, ClientEndpoint) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = endpoint(&format!("tcp:{}", listener.local_addr().unwrap()));
+    (listener, endpoint)
+}
+
+#[tokio::test]
+async fn an_open_port_takes_one_attempt() {
+    let (_listener, endpoint) = listener();
+    let arrival = until(&endpoint, &brief()).await.unwrap();
+    assert_eq!(arrival.attempts, 1);
+}
+
+#[tokio::test]
+async fn a_closed_one_is_tried_until_the_limit() {
+    let (listener, endpoint) = listener();
+    drop(listener);
+    let error = until(&endpoint, &brief()).await.unwrap_err();
+    assert_eq!(
+        (error.status(), error.why()),
+        (Status::Timeout, "connection refused")
+    );
+}
+
+#[tokio::test]
+async fn it_is_gone_when_it_is_refused() {
+    let (listener, endpoint) = listener();
+    let error = until_gone(&endpoint, &brief()).await.unwrap_err();
+    assert_eq!(error.why(), "it still accepts");
+    drop(listener);
+    assert_eq!(
+        until_gone(&endpoint, &brief()).await.unwrap().why,
+        "connection refused"
+    );
+}
