@@ -51,3 +51,4 @@ mod tls_peers;
 #[cfg(feature = "tls")]
 mod tls_words;
 mod vectors;
+mod wait;

@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod session;
 mod talk;
+mod wait;
 mod work;
 
 use clap::{Parser, Subcommand};
@@ -57,6 +58,7 @@ enum Verb {
     #[cfg(feature = "tls")]
     Cert(cert::Cert),
     Finger(finger::Finger),
+    Wait(wait::Wait),
     Explain(explain::Explain),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -95,6 +97,7 @@ fn work(cli: Cli, colour: bool) -> Result<Status> {
             cert.run()
         }
         Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?),
+        Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?),
         Verb::Explain(explain) => explain.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),

@@ -35,7 +35,7 @@ pub struct Greeting {
 
 impl Greeting {
     /// Sends, reads until what is expected has come, and closes the connection.
-    pub(super) async fn exchange(&self, mut stream: Stream) -> Result<()> {
+    pub(super) async fn exchange(&self, mut stream: Stream, came: &mut Vec<u8>) -> Result<()> {
         if let Some(send) = &self.send {
             let sent = async {
                 stream.write_all(send).await?;
@@ -43,21 +43,20 @@ impl Greeting {
             };
             sent.await.map_err(|error| lost(&error))?;
         }
-        self.read(&mut stream).await?;
+        self.read(&mut stream, came).await?;
         // The peer need not wait for it, and whether it listens is none of our business.
         let _ = tokio::time::timeout(GOODBYE, stream.shutdown()).await;
         Ok(())
     }
 
-    async fn read(&self, stream: &mut Stream) -> Result<()> {
-        let mut came = Vec::new();
+    async fn read(&self, stream: &mut Stream, came: &mut Vec<u8>) -> Result<()> {
         let mut buf = [0; 4096];
-        while !holds(&came, &self.expect) {
+        while !holds(came, &self.expect) {
             if came.len() >= GREETING_MAX {
-                return Err(self.unlike(&came, "and more"));
+                return Err(self.unlike(came, "and more"));
             }
             match stream.read(&mut buf).await {
-                Ok(0) => return Err(self.unlike(&came, "and the end")),
+                Ok(0) => return Err(self.unlike(came, "and the end")),
                 Ok(length) => came.extend_from_slice(&buf[..length]),
                 Err(error) => return Err(lost(&error)),
             }
@@ -84,7 +83,8 @@ impl Greeting {
         }
     }
 
-    fn unlike(&self, came: &[u8], then: &str) -> Error {
+    /// What came is not what was expected.
+    pub(super) fn unlike(&self, came: &[u8], then: &str) -> Error {
         let start = &came[..came.len().min(SHOWN_MAX)];
         let cut = if start.len() < came.len() { "…" } else { "" };
         let came = format!("b\"{}{cut}\" {then}", escape(start));

@@ -6,7 +6,7 @@ mod greeting;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::connection::{Connection, Facts};
 use crate::error::{Error, Result, Status};
@@ -179,12 +179,13 @@ impl<'a> Attempts<'a> {
         }
         self.count = self.count.saturating_add(1);
         let limit = (Instant::now() + self.terms.attempt).min(self.end);
-        let done = match timeout_at(limit, self.attempt()).await {
+        let mut came = Vec::new();
+        let done = match timeout_at(limit, self.attempt(&mut came)).await {
             Ok(done) => done,
             Err(_elapsed) => {
                 let whole = limit < self.end;
                 // What the limit on the run cuts short has said nothing; the attempt before it may have.
-                if !whole && self.last.is_some() {
+                if !whole && came.is_empty() && self.last.is_some() {
                     return Ok(None);
                 }
                 let time = if whole {
@@ -192,16 +193,27 @@ impl<'a> Attempts<'a> {
                 } else {
                     self.terms.limit
                 };
-                let why = format!("no answer within {}", duration_text(time));
-                Err(Error::new(Status::Timeout, why))
+                let time = duration_text(time);
+                Err(match &came[..] {
+                    [] => Error::new(Status::Timeout, format!("no answer within {time}")),
+                    came => {
+                        let greeting = &self.terms.greeting;
+                        greeting.unlike(came, &format!("and no more within {time}"))
+                    }
+                })
             }
         };
         let name = shown(self.endpoint.text());
         match &done {
-            Ok(facts) => debug!("{name}: attempt {} reached {}", self.count, facts.peer),
+            Ok(facts) => trace!("{name}: attempt {} reached {}", self.count, facts.peer),
             Err(error) if error.status() == Status::Usage => return Err(error.clone()),
             Err(error) => {
-                debug!("{name}: attempt {}: {}", self.count, error.why());
+                // Of many attempts that say the same, the first is worth a line.
+                if self.last.as_deref() == Some(error.why()) {
+                    trace!("{name}: attempt {}: {}", self.count, error.why());
+                } else {
+                    debug!("{name}: attempt {}: {}", self.count, error.why());
+                }
                 self.last = Some(error.why().to_owned());
                 if error.status() == Status::Tls {
                     self.refused = Some(error.why().to_owned());
@@ -212,12 +224,13 @@ impl<'a> Attempts<'a> {
         Ok(Some(done))
     }
 
-    async fn attempt(&self) -> Result<Facts> {
+    /// `came` outlives a time limit.
+    async fn attempt(&self, came: &mut Vec<u8>) -> Result<Facts> {
         let connection = self.endpoint.connect().await?;
         let facts = connection.facts().clone();
         let greeting = &self.terms.greeting;
         match connection {
-            Connection::Stream(stream) => greeting.exchange(stream).await?,
+            Connection::Stream(stream) => greeting.exchange(stream, came).await?,
             Connection::Datagram(datagram) => greeting.exchange_datagrams(datagram).await?,
         }
         Ok(facts)
