@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod session;
 mod talk;
+mod translate;
 mod wait;
 mod work;
 
@@ -60,6 +61,7 @@ enum Verb {
     Finger(finger::Finger),
     Wait(wait::Wait),
     Explain(explain::Explain),
+    Translate(translate::Translate),
     Completions(completions::Completions),
     #[command(hide = true)]
     Manual(manual::Manual),
@@ -99,6 +101,7 @@ fn work(cli: Cli, colour: bool) -> Result<Status> {
         Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?),
         Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?),
         Verb::Explain(explain) => explain.run(),
+        Verb::Translate(translate) => translate.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),
     }
