@@ -20,12 +20,13 @@ use std::path::Path;
 use clap::Args;
 
 use self::stunnel::Fault;
-use self::told::Translation;
+use self::told::{Line, Translation};
 use self::words::{Read, Word, cut};
 use super::report;
 use crate::cli::help;
 use netkit::diagnostic::{Diagnostic, Span, listed, quoted};
 use netkit::error::{Error, Result, Status};
+use netkit::transport::reading::Reading;
 
 /// A program whose lines are read: its names, and its reader.
 struct Peer {
@@ -110,7 +111,7 @@ impl Translate {
     /// Prints the line and what is to be said of it.
     pub(super) fn run(self) -> Result<Status> {
         let (source, words) = cut(&self.words)?;
-        let translation = translate(&source, &words)?;
+        let translation = translate(&source, &words).and_then(sound)?;
         let lines: String = translation
             .lines
             .iter()
@@ -145,6 +146,15 @@ fn visible(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// What comes out is what the verbs take: a name that no certificate can be for, say, has no line.
+fn sound(translation: Translation) -> Result<Translation> {
+    for (role, endpoint) in translation.lines.iter().flat_map(Line::endpoints) {
+        Reading::parse(endpoint.as_ref(), role)
+            .map_err(|refused| Error::from(refused).on("there is no endpoint for this"))?;
+    }
+    Ok(translation)
 }
 
 fn translate(source: &str, words: &[Word]) -> Result<Translation> {

@@ -80,6 +80,7 @@ impl Netcat {
                 self.program
             ));
         }
+        end.lose_lonely_key(self.listen, told);
         if self.tls.is_some() && !self.listen && !self.verifies {
             end.note_verified(self.program, told);
         }
@@ -94,10 +95,19 @@ impl Netcat {
         if line.words.first().is_none_or(|verb| verb != "wait") {
             line.flag("--idle-timeout", self.idle.as_deref());
         }
-        if self.listen {
-            for (flag, block) in &self.access {
-                line.flag(flag, Some(block));
+        for (flag, block) in &self.access {
+            match self.listen {
+                true => line.flag(flag, Some(block)),
+                false => told.lose(format!("{flag} {block}"), "it is for servers"),
             }
+        }
+        if !self.listen {
+            let most = self.most.as_ref().map(|given| given.text(" "));
+            for what in most.into_iter().chain(self.keep_open.then(|| "-k".to_owned())) {
+                told.lose(what, "it is for servers");
+            }
+        } else if self.scan {
+            told.lose("-z", "it is for clients");
         }
         line.switch("-v", self.verbose);
         Ok(line)
@@ -115,6 +125,12 @@ impl Netcat {
         if let (Some(_), true) = (runs.filter(|given| is_echo(&given.value.text)), self.listen) {
             let mut line = Line::of(&["serve", "echo", &end.server()]);
             line.switch("--once", !self.keep_open);
+            if self.crlf {
+                told.lose("-C", "an echo gives back what came");
+            }
+            if self.half_close.is_some() {
+                told.lose("-q", "an echo ends when all is given back");
+            }
             line.flag(
                 "--max-connections",
                 self.most.as_ref().map(Given::value).as_deref(),

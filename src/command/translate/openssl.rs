@@ -19,6 +19,8 @@ struct Session {
     unix: Option<String>,
     /// Whether a certificate that is refused ends the connection.
     strict: bool,
+    /// Whether the name in it counts.
+    checks_name: bool,
     asks: Option<&'static str>,
     ca_path: Option<Given>,
     crlf: bool,
@@ -134,6 +136,7 @@ static CLIENT: &[Row<Session>] = rows![
     take(
         &["-servername", "-verify_hostname", "-verify_ip"],
         |session, given, told| {
+            session.checks_name |= given.name != "-servername";
             let named = session.end.tls.server_name.get_or_insert_with(|| given.value());
             if *named != given.value.text {
                 given.lose(
@@ -327,7 +330,7 @@ pub(super) fn translate(words: &[Word], whole: Span) -> Read<Translation> {
     let mut line = if serves {
         session.server(&mut told)
     } else {
-        session.client(whole, &mut told)?
+        session.client(&mut told)
     };
     line.switch("--crlf", session.crlf);
     line.switch("--hexdump", session.hexdump);
@@ -343,7 +346,7 @@ pub(super) fn translate(words: &[Word], whole: Span) -> Read<Translation> {
 }
 
 impl Session {
-    fn client(&mut self, whole: Span, told: &mut Told) -> Read<Line> {
+    fn client(&mut self, told: &mut Told) -> Line {
         if let Some(given) = self.ca_path.take() {
             given.lose(
                 told,
@@ -366,19 +369,17 @@ impl Session {
             self.end.fields.push(("endpoint", below.client()));
         }
         if self.end.host.is_empty() {
-            if whole.end == 0 {
-                return Err(Unread {
-                    span: Span::at(0),
-                    message: "a host is missing".into(),
-                    help: None,
-                });
-            }
             self.end.host = "localhost".into();
         }
+        self.end.lose_lonely_key(false, told);
         if !self.strict {
             self.end.note_verified("s_client", told);
+        } else if !self.checks_name {
+            told.note(
+                "s_client verifies the chain alone; netkit verifies the name too, and serverName= says which",
+            );
         }
-        Ok(Line::of(&["connect", &self.end.client()]))
+        Line::of(&["connect", &self.end.client()])
     }
 
     fn server(&mut self, told: &mut Told) -> Line {
@@ -398,7 +399,7 @@ impl Session {
         match (self.asks, &self.end.tls.trust) {
             (Some(asks), Some(_)) => self.end.tls.client_auth = Some(asks),
             (Some(_), None) => told.lose("-verify", "a server verifies clients by a file: -CAfile"),
-            (None, _) => {}
+            (None, _) => self.end.note_unused_trust("-CAfile", told),
         }
         let mut line = Line::of(&["listen", &self.end.server()]);
         line.switch("--keep-open", !self.once);

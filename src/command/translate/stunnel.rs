@@ -426,7 +426,7 @@ impl Service {
         match (self.asks, &near.tls.trust) {
             (Some(asks), Some(_)) => near.tls.client_auth = Some(asks),
             (Some(_), None) => told.lose("verifyChain", "a server verifies clients by a file: CAfile"),
-            (None, _) => {}
+            (None, _) => near.note_unused_trust("CAfile", told),
         }
         if let Some(name) = self.check_name.take() {
             told.lose(
@@ -466,6 +466,7 @@ impl Service {
             }
             None => {}
         }
+        far.lose_lonely_key(false, told);
     }
 
     fn protocol(&self, targets: &mut [String], told: &mut Told) {

@@ -1,6 +1,8 @@
 //! What came of a line: `Translation`, the lines of ours that do the same, and what they do not.
 //! Absent: how it was found out.
 
+use netkit::endpoint::Role;
+
 use super::words::in_shell;
 
 /// A command line of ours.
@@ -41,6 +43,28 @@ impl Line {
         if wanted {
             self.word(name);
         }
+    }
+
+    /// The endpoints in it, each with the role it stands in.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (Role, &str)> {
+        let word = |at: usize| self.words.get(at).map(String::as_str);
+        let (server, client) = match word(0) {
+            Some("connect" | "wait") => (None, word(1)),
+            Some("listen") => (word(1), None),
+            Some("serve") => (word(2), None),
+            _ => (word(1), word(2).filter(|word| *word != "--to")),
+        };
+        let targets = self
+            .words
+            .windows(2)
+            .filter(|pair| pair[0] == "--to")
+            .map(|pair| pair[1].as_str());
+        let clients = client
+            .into_iter()
+            .chain(targets)
+            .chain(self.await_first.first().map(String::as_str));
+        let servers = server.into_iter().map(|server| (Role::Server, server));
+        servers.chain(clients.map(|client| (Role::Client, client)))
     }
 
     /// As a shell takes it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netkit::diagnostic::quoted;
 use netkit::endpoint::Spec;
+use netkit::transport::reading::ClientEndpoint;
 use netkit::units::{self, WAIT_MAX, duration_text};
 
 use super::told::Told;
@@ -189,6 +190,23 @@ impl End {
         ));
     }
 
+    /// Says that nobody is verified by the roots that are given, which are left out then.
+    pub(super) fn note_unused_trust(&mut self, option: &str, told: &mut Told) {
+        if self.tls.trust.take().is_some() {
+            told.note(format!("{option} is not used: no certificate is verified by it"));
+        }
+    }
+
+    /// A client's key without its certificate is of no use.
+    pub(super) fn lose_lonely_key(&self, listens: bool, told: &mut Told) {
+        if let (false, None, Some(key)) = (listens, &self.tls.cert, &self.tls.key) {
+            told.lose(
+                format!("the key {key}"),
+                "privateKey= needs certificate=, which is not given",
+            );
+        }
+    }
+
     /// Takes the address to bind, which an endpoint needs as a number.
     pub(super) fn bind(&mut self, address: &Word) -> Read<()> {
         let text = bare(&address.text);
@@ -256,7 +274,11 @@ pub(super) fn host(word: &Word) -> Read<String> {
     if host.is_empty() {
         return Err(word.refuse("a host is missing"));
     }
-    Ok(host)
+    let endpoint = Spec::new("tcp").positional(&host).positional("1").to_string();
+    match ClientEndpoint::parse(endpoint.as_ref()) {
+        Ok(_) => Ok(host),
+        Err(refused) => Err(word.refuse(refused.diagnostic.message)),
+    }
 }
 
 /// A port by its number, or by one of the names that people know.

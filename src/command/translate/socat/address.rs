@@ -123,8 +123,11 @@ static OPTIONS: &[Row<Wire>] = &[
         ],
         switch,
     ),
-    plain(&["fork"], |wire, given, _| {
+    plain(&["fork"], |wire, given, told| {
         wire.fork = given.value.text != "0";
+        if wire.fork && !wire.listens {
+            given.lose(told, "a client connects once");
+        }
         Ok(())
     }),
     plain(&["crnl", "crlf", "cr"], |wire, given, told| {
@@ -155,9 +158,12 @@ static OPTIONS: &[Row<Wire>] = &[
     ),
     plain(&["bind"], bind),
     plain(&["range"], range),
-    plain(&["max-children"], |wire, given, _| {
+    plain(&["max-children"], |wire, given, told| {
         if given.value.text.parse::<u64>().is_ok_and(|most| most > 0) {
-            wire.most = Some(given.clone());
+            match wire.listens {
+                true => wire.most = Some(given.clone()),
+                false => given.lose(told, "it is for servers"),
+            }
             return Ok(());
         }
         Err(given.value.refuse("it takes a number above 0"))
@@ -518,6 +524,7 @@ impl Wire {
             }
         }
         wire.trust(told);
+        wire.end.lose_lonely_key(wire.listens, told);
         Ok(wire)
     }
 
@@ -530,6 +537,7 @@ impl Wire {
             (false, true) => {}
             (false, false) => {
                 self.end.tls.insecure = true;
+                self.end.note_unused_trust("cafile", told);
                 told.note("verify=0 became insecure=yes: whoever answers is trusted; without it netkit verifies chain and name");
             }
             (true, true) if self.end.tls.trust.is_some() => self.end.tls.client_auth = Some("require"),
@@ -537,7 +545,7 @@ impl Wire {
                 "verify",
                 "socat asks clients for a certificate unless verify=0 says otherwise; netkit does where clientCA=FILE says whose",
             ),
-            (true, false) => self.end.tls.trust = None,
+            (true, false) => self.end.note_unused_trust("cafile", told),
         }
     }
 }

@@ -109,7 +109,11 @@ impl Socat {
             ('l', tail, _) if tail.starts_with('p') && tail.len() > 1 => {
                 self.name = Some(tail[1..].to_owned())
             }
-            ('l', tail, _) if tail.starts_with(['y', 'm', 'u', 'h']) => {
+            ('l', tail, _) if tail.starts_with('y') => {
+                self.syslog = true;
+                told.lose(shown, "the facility: netkit is a daemon in the system's log");
+            }
+            ('l', tail, _) if tail.starts_with(['m', 'u', 'h']) => {
                 told.lose(
                     shown,
                     "netkit logs to standard error, --log-file or --syslog, in its own words",
@@ -177,7 +181,7 @@ impl Socat {
         let mut line = Line::of(&["relay", &server.end.server(), &client.end.client()]);
         line.switch("--once", !server.fork);
         self.serving(&mut line, &server);
-        self.common(&mut line);
+        self.common(&mut line, told);
         line.switch("--hexdump", self.hexdump);
         Ok(line)
     }
@@ -203,7 +207,10 @@ impl Socat {
             for given in &wire.crlf {
                 given.lose(told, "an echo gives back what came");
             }
-            self.common(&mut line);
+            self.common(&mut line, told);
+            if let Some(word) = &self.half_close {
+                told.lose(format!("-t {}", word.text), "an echo ends when all is given back");
+            }
             if self.hexdump {
                 told.lose(
                     "-x",
@@ -223,6 +230,14 @@ impl Socat {
             for (flag, block) in &wire.access {
                 line.flag(flag, Some(block));
             }
+            for (name, value) in [("su", &wire.user), ("chroot", &wire.chroot)] {
+                if let Some(value) = value {
+                    told.lose(
+                        format!("{name}={value}"),
+                        "netkit listen stays who and where it is",
+                    );
+                }
+            }
             if let Some(most) = &wire.most {
                 most.lose(told, "netkit listen takes one connection at a time");
             }
@@ -236,10 +251,7 @@ impl Socat {
             Place::Stdio => {
                 line.switch("--no-stdin", !reads);
                 if !writes {
-                    told.lose(
-                        self.one_way(),
-                        "what the peer sends is written to standard output",
-                    );
+                    line.output = Some(("/dev/null".into(), false));
                 }
             }
             Place::Program(_) => told.lose(word.text.clone(), NO_PROGRAMS),
@@ -254,10 +266,7 @@ impl Socat {
             }
             Place::File { path, .. } if reads => {
                 line.input = Some(path);
-                told.lose(
-                    self.one_way(),
-                    "what the peer sends is written to standard output",
-                );
+                line.output = Some(("/dev/null".into(), false));
             }
             Place::File { path, append } => {
                 line.switch("--no-stdin", true);
@@ -276,17 +285,12 @@ impl Socat {
             }
         }
         line.switch("--hexdump", self.hexdump);
-        self.common(&mut line);
+        self.common(&mut line, told);
         if let Some(limit) = &self.half_close {
             line.flag("--half-close-timeout", time(limit)?.as_deref().or(Some("1ms")));
             told.note("when --half-close-timeout ends a run, its status is 4");
         }
         Ok(line)
-    }
-
-    fn one_way(&self) -> String {
-        let word = self.forth_only.as_ref().or(self.back_only.as_ref());
-        word.map(|word| word.text.clone()).unwrap_or_default()
     }
 
     /// Tries again until the server is there: a wait, of which the connection is then certain.
@@ -337,7 +341,7 @@ impl Socat {
         line.flag("--chroot", wire.chroot.as_deref());
     }
 
-    fn common(&self, line: &mut Line) {
+    fn common(&self, line: &mut Line, told: &mut Told) {
         line.flag("--idle-timeout", self.idle.as_deref());
         match (self.data, self.talk) {
             (true, _) => line.word("-vv"),
@@ -345,13 +349,12 @@ impl Socat {
             _ => {}
         }
         line.flag("--log-file", self.log_file.as_deref());
-        if self.syslog && self.log_file.is_none() {
+        match (&self.name, self.syslog && self.log_file.is_none()) {
             // The value is optional, so it stands in the same word.
-            line.word(
-                self.name
-                    .as_ref()
-                    .map_or("--syslog".into(), |name| format!("--syslog={name}")),
-            );
+            (Some(name), true) => line.word(format!("--syslog={name}")),
+            (None, true) => line.word("--syslog"),
+            (Some(name), false) => told.lose(format!("-lp{name}"), "it is a name in the system's log"),
+            (None, false) => {}
         }
     }
 }
