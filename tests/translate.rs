@@ -1,6 +1,7 @@
 //! `translate`: what comes out where, with which status, and lines that behave as those they come from.
 //! Absent: the tables of options, which unit tests go through.
 
+#[cfg(feature = "tls")]
 use std::path::Path;
 
 use crate::harness::installed::{await_listening, installed, reserved};
@@ -59,6 +60,7 @@ fn standard_output_has_the_line_and_the_status_tells_whether_it_is_all() {
         .mentions("help: read are nc, nc.openbsd,");
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn a_peer_that_verifies_nothing_is_not_copied_in_silence() {
     translate("openssl s_client -connect h:443").run().status(0).wrote("netkit connect tls:h:443\n").said(

@@ -244,4 +244,5 @@ fn configuration(path: &str) -> Result<Translation> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests;

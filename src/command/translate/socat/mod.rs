@@ -2,6 +2,7 @@
 //! Absent: what an address says.
 
 mod address;
+mod option;
 
 use netkit::diagnostic::{Span, quoted};
 use netkit::units;
@@ -147,7 +148,7 @@ impl Socat {
     }
 
     /// A wire between two of the network.
-    fn relay(&self, one: Wire, other: Wire, words: [&Word; 2], told: &mut Told) -> Read<Line> {
+    fn relay(&self, one: Box<Wire>, other: Box<Wire>, words: [&Word; 2], told: &mut Told) -> Read<Line> {
         let (server, client, at) = match (one.listens, other.listens) {
             (true, false) => (one, other, words),
             (false, true) => (other, one, [words[1], words[0]]),
@@ -189,7 +190,7 @@ impl Socat {
     /// A wire to the network from what is on this side.
     fn near(
         &self,
-        wire: Wire,
+        wire: Box<Wire>,
         near: Place,
         word: &Word,
         [reads, writes]: [bool; 2],

@@ -1,15 +1,12 @@
-//! stunnel: its file of services, each of which is a relay with TLS at one end.
-//! Absent: reading the file from a disk.
+//! One service of stunnel: the table of what it may say, and the relay that it becomes.
+//! Absent: the file that it stands in.
 
 use netkit::diagnostic::{Span, quoted};
 
-use super::options::{Given, Row, Then};
-use super::told::{Line, Told, Translation};
-use super::wire::{End, Kind, bare, port, time};
-use super::words::{Read, Unread, Word};
-
-/// More services than this are no file of a person.
-const SERVICES_MAX: usize = 1000;
+use super::super::options::{Given, Row, Then, lost_value};
+use super::super::told::{Line, Told};
+use super::super::wire::{End, Family, Kind, Tls, bare, port, time};
+use super::super::words::{Read, Unread, Word};
 
 /// What stands in front of the first service.
 #[derive(Debug, Default, Clone)]
@@ -26,13 +23,13 @@ struct Global {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Service {
-    name: String,
+pub(super) struct Service {
+    pub(super) name: String,
     global: Global,
     accept: Option<Word>,
     connect: Vec<Word>,
     client: bool,
-    tls: super::wire::Tls,
+    tls: Tls,
     verify_chain: bool,
     verify_peer: Option<Given>,
     asks: Option<&'static str>,
@@ -43,10 +40,11 @@ struct Service {
     timeout: Option<String>,
     local: Option<String>,
     first: bool,
-    own_line: Span,
+    /// Where its name stands.
+    pub(super) own_line: Span,
 }
 
-static ROWS: &[Row<Service>] = &[
+pub(super) static ROWS: &[Row<Service>] = &[
     row(&["accept"], |service, given, _| {
         service.accept = Some(given.value.clone());
         Ok(())
@@ -188,7 +186,7 @@ static ROWS: &[Row<Service>] = &[
         service.global.quiet = matches!(level, "0" | "1" | "2" | "3" | "emerg" | "alert" | "crit" | "err");
         Ok(())
     }),
-    lost(&["exec", "execargs", "pty"], super::netcat::NO_PROGRAMS),
+    lost(&["exec", "execargs", "pty"], super::super::netcat::NO_PROGRAMS),
     lost(
         &[
             "ciphers",
@@ -242,7 +240,7 @@ const fn row(
 }
 
 const fn lost(names: &'static [&'static str], why: &'static str) -> Row<Service> {
-    super::options::lost_value(names, why)
+    lost_value(names, why)
 }
 
 fn put(place: &mut Option<String>, given: &Given) -> Read<()> {
@@ -268,98 +266,17 @@ fn version(text: &str) -> Option<&'static str> {
     }
 }
 
-/// A line that has no reading: its number, and where in it.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) number: usize,
-    pub(super) line: String,
-    pub(super) unread: Unread,
-}
-
-/// Reads the text of a file, and makes a line of each service.
-pub(super) fn translate(text: &str) -> Result<Translation, Fault> {
-    let mut told = Told::default();
-    // What stands in front is the start of every service.
-    let mut start = Service::default();
-    let mut services: Vec<(usize, String, Service)> = Vec::new();
-    let fault = |number: usize, line: &str, unread| Fault {
-        number,
-        line: line.to_owned(),
-        unread,
-    };
-    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let number = at + 1;
-        let word = |start: usize, end: usize| Word {
-            text: line.get(start..end).unwrap_or_default().to_owned(),
-            span: Span::new(start, end),
-        };
-        let whole = trimmed(&word(0, line.len()));
-        if whole.text.is_empty() || whole.text.starts_with([';', '#']) {
-            continue;
-        }
-        if let Some(name) = whole
-            .text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            if services.len() == SERVICES_MAX {
-                return Err(fault(number, line, whole.refuse("there are too many services")));
-            }
-            let service = Service {
-                name: name.to_owned(),
-                own_line: whole.span,
-                ..start.clone()
-            };
-            services.push((number, line.to_owned(), service));
-            continue;
-        }
-        let Some(equals) = line.find('=') else {
-            return Err(fault(
-                number,
-                line,
-                whole.refuse("neither NAME = VALUE nor [SERVICE]"),
-            ));
-        };
-        let (name, value) = (trimmed(&word(0, equals)), trimmed(&word(equals + 1, line.len())));
-        let service = services.last_mut().map_or(&mut start, |(_, _, service)| service);
-        let given = Given {
-            name: name.text.clone(),
-            value,
-            span: name.span,
-        };
-        let key = name.text.to_ascii_lowercase();
-        match ROWS.iter().find(|row| row.names.contains(&key.as_str())) {
-            Some(row) => row
-                .heed(service, &given, &mut told)
-                .map_err(|unread| fault(number, line, unread))?,
-            None => given.lose(&mut told, "netkit has nothing like it"),
-        }
-    }
-    if services.is_empty() {
-        start.name = "stunnel".into();
-        let last = text.lines().count().max(1);
-        services.push((last, text.lines().last().unwrap_or_default().to_owned(), start));
-    }
-    let several = services.len() > 1;
-    let mut lines = Vec::new();
-    for (number, line, service) in services {
-        let made = service.line(several, &mut told);
-        lines.push(made.map_err(|unread| fault(number, &line, unread))?);
-    }
-    if several {
-        told.note("each service is a process of its own");
-    }
-    Ok(Translation { lines, told })
-}
-
-fn trimmed(word: &Word) -> Word {
-    let start = word.text.len() - word.text.trim_start().len();
-    let end = word.text.trim_end().len().max(start);
-    word.part(start, end)
-}
-
 impl Service {
-    fn line(mut self, several: bool, told: &mut Told) -> Read<Line> {
+    /// A service that begins with what stands in front of all.
+    pub(super) fn named(&self, name: &str, own_line: Span) -> Service {
+        Service {
+            name: name.to_owned(),
+            own_line,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn line(mut self, several: bool, told: &mut Told) -> Read<Line> {
         let refuse = |span: Span, message: String| Unread {
             span,
             message,
@@ -526,7 +443,7 @@ fn address(word: &Word, end: &mut End, listens: bool) -> Read<()> {
     if listens {
         // Without an address stunnel takes IPv4 alone.
         if place.text.is_empty() && end.kind == Kind::Tls {
-            end.family = Some(super::wire::Family::V4);
+            end.family = Some(Family::V4);
         }
         return end.bind(&place);
     }
