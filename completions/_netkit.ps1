@@ -38,7 +38,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
+            [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
+            [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -347,11 +349,44 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'netkit;wait' {
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
+            [CompletionResult]::new('--attempt-timeout', '--attempt-timeout', [CompletionResultType]::ParameterName, 'The limit on one attempt; one that is not answered by then is followed by the next')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'The longest wait between two attempts')
+            [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'The longest wait between two attempts')
+            [CompletionResult]::new('--stable', '--stable', [CompletionResultType]::ParameterName, 'Wait until every attempt has succeeded for so long')
+            [CompletionResult]::new('--send', '--send', [CompletionResultType]::ParameterName, 'Send TEXT on each connection; \r \n \t \0 \\ and \xHH are understood')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'What comes has to hold TEXT, escapes as with --send')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
+            [CompletionResult]::new('--gone', '--gone', [CompletionResultType]::ParameterName, 'Wait until nobody accepts any more')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'netkit;explain' {
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
             [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the same as JSON')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;translate' {
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
@@ -391,7 +426,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
+            [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
+            [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -435,7 +472,13 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
         'netkit;help;finger' {
             break
         }
+        'netkit;help;wait' {
+            break
+        }
         'netkit;help;explain' {
+            break
+        }
+        'netkit;help;translate' {
             break
         }
         'netkit;help;completions' {

@@ -35,7 +35,9 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
+            cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
+            cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -325,11 +327,42 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'netkit;wait'= {
+            cand -t 'Give up after so long, with status 4'
+            cand --timeout 'Give up after so long, with status 4'
+            cand --attempt-timeout 'The limit on one attempt; one that is not answered by then is followed by the next'
+            cand -i 'The longest wait between two attempts'
+            cand --interval 'The longest wait between two attempts'
+            cand --stable 'Wait until every attempt has succeeded for so long'
+            cand --send 'Send TEXT on each connection; \r \n \t \0 \\ and \xHH are understood'
+            cand --expect 'What comes has to hold TEXT, escapes as with --send'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
+            cand --gone 'Wait until nobody accepts any more'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'netkit;explain'= {
             cand --log-format 'How a line of the log is written'
             cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
             cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
             cand --json 'Print the same as JSON'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;translate'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
             cand -v 'Log connections; twice: log data too'
             cand --verbose 'Log connections; twice: log data too'
             cand -q 'Log errors only'
@@ -366,7 +399,9 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
+            cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
+            cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -398,7 +433,11 @@ set edit:completion:arg-completer[netkit] = {|@words|
         }
         &'netkit;help;finger'= {
         }
+        &'netkit;help;wait'= {
+        }
         &'netkit;help;explain'= {
+        }
+        &'netkit;help;translate'= {
         }
         &'netkit;help;completions'= {
         }

@@ -26,13 +26,17 @@ pub enum Status {
     Bind = 7,
     /// The connection was lost.
     Lost = 8,
+    /// The command to run is there, and cannot be run.
+    NotRunnable = 126,
+    /// The command to run was not found.
+    NotFound = 127,
     /// Interrupted by the user.
     Interrupted = 130,
 }
 
 impl Status {
     /// Every status, in the order of its number.
-    pub const ALL: [Status; 10] = [
+    pub const ALL: [Status; 12] = [
         Status::Done,
         Status::Failure,
         Status::Usage,
@@ -42,6 +46,8 @@ impl Status {
         Status::Expectation,
         Status::Bind,
         Status::Lost,
+        Status::NotRunnable,
+        Status::NotFound,
         Status::Interrupted,
     ];
 
@@ -64,6 +70,8 @@ impl Status {
             Status::Expectation => "an expectation failed: the peer broke the protocol",
             Status::Bind => "could not bind: address in use, permission denied",
             Status::Lost => "the connection was lost: reset, or a TLS peer ended without close_notify",
+            Status::NotRunnable => "the command to run is there, and cannot be run",
+            Status::NotFound => "the command to run was not found",
             Status::Interrupted => "interrupted",
         }
     }
@@ -85,6 +93,7 @@ struct Parts {
     why: String,
     picture: Option<String>,
     help: Option<String>,
+    absence: bool,
 }
 
 impl Error {
@@ -97,6 +106,7 @@ impl Error {
             why: why.into(),
             picture: None,
             help: None,
+            absence: false,
         }))
     }
 
@@ -127,6 +137,20 @@ impl Error {
     pub fn picture(mut self, picture: impl Into<String>) -> Self {
         self.0.picture = Some(picture.into());
         self
+    }
+
+    /// Says that it failed because nobody is there: refused, unreachable, no such name or file. Silence is no such answer,
+    /// as the backlog of a busy server is silent too.
+    #[must_use]
+    pub fn absence(mut self, nobody_is_there: bool) -> Self {
+        self.0.absence = nobody_is_there;
+        self
+    }
+
+    /// Whether it failed because nobody is there, and the system said so.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.0.absence
     }
 
     /// The status that a run ends with because of this.

@@ -29,6 +29,7 @@ pub mod kernel;
 pub mod layer;
 pub mod living;
 pub mod need;
+pub mod probe;
 pub mod process;
 pub mod protocol;
 pub mod reconnect;

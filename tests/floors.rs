@@ -148,6 +148,7 @@ const FLOORS: &[Floor] = &[
             ),
             module("relay", &["rustix", "socket2", "tokio", "tracing"]),
             module("reconnect", &["tokio", "tracing"]),
+            module("probe", &["tokio::io", "tokio::time", "tracing"]),
             module("script", &["nom", "regex", "tokio", "tracing"]),
             module("bench", &["hdrhistogram", "tokio", "tracing"]),
             module(

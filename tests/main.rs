@@ -51,4 +51,6 @@ mod tls_files;
 mod tls_peers;
 #[cfg(feature = "tls")]
 mod tls_words;
+mod translate;
 mod vectors;
+mod wait;

@@ -17,6 +17,8 @@ mod report;
 mod serve;
 mod session;
 mod talk;
+mod translate;
+mod wait;
 mod work;
 
 use clap::{Parser, Subcommand};
@@ -57,7 +59,9 @@ enum Verb {
     #[cfg(feature = "tls")]
     Cert(cert::Cert),
     Finger(finger::Finger),
+    Wait(wait::Wait),
     Explain(explain::Explain),
+    Translate(translate::Translate),
     Completions(completions::Completions),
     #[command(hide = true)]
     Manual(manual::Manual),
@@ -95,7 +99,9 @@ fn work(cli: Cli, colour: bool) -> Result<Status> {
             cert.run()
         }
         Verb::Finger(finger) => finger.run(&start_log(cli.log, colour)?),
+        Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?),
         Verb::Explain(explain) => explain.run(),
+        Verb::Translate(translate) => translate.run(),
         Verb::Completions(completions) => completions.run(),
         Verb::Manual(manual) => manual.run(),
     }

@@ -63,7 +63,10 @@ impl Target {
         let mut attempts = Vec::new();
         match tokio::time::timeout(self.timeout, self.attempt_all(&mut attempts)).await {
             Ok(Ok(Some(stream))) => Ok(stream),
-            Ok(Ok(None)) => Err(Error::new(Status::Connect, list(&attempts, "no answer"))),
+            Ok(Ok(None)) => {
+                let nobody = attempts.iter().all(|(_, why)| why.as_ref().is_some_and(nobody));
+                Err(Error::new(Status::Connect, list(&attempts, "no answer")).absence(nobody))
+            }
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => {
                 let silence = format!("no answer within {}", duration_text(self.timeout));
@@ -108,6 +111,7 @@ pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<Socket
             Status::Connect,
             format!("cannot find `{host}`: {}", why.to_lowercase()),
         )
+        .absence(true)
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -121,12 +125,23 @@ pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<Socket
             Family::V4 => "IPv4 ",
             Family::V6 => "IPv6 ",
         };
-        return Err(Error::new(
-            Status::Connect,
-            format!("`{host}` has no {kind}address"),
-        ));
+        return Err(Error::new(Status::Connect, format!("`{host}` has no {kind}address")).absence(true));
     }
     Ok(addresses)
+}
+
+/// Whether an attempt failed because nobody listens there, or because there is no way there at all, as where a machine has
+/// no IPv6.
+fn nobody(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let kinds = [
+        Kind::ConnectionRefused,
+        Kind::HostUnreachable,
+        Kind::NetworkUnreachable,
+        Kind::AddrNotAvailable,
+    ];
+    kinds.contains(&error.kind())
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
 async fn attempt(

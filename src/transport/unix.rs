@@ -214,9 +214,12 @@ impl Connector for Client {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     let why = format!("connection refused: {}", self.name.why_refused());
-                    return Err(Error::new(Status::Connect, why));
+                    return Err(Error::new(Status::Connect, why).absence(true));
                 }
-                Ok(Err(error)) => return Err(Error::io(Status::Connect, &error)),
+                Ok(Err(error)) => {
+                    let absent = error.kind() == io::ErrorKind::NotFound;
+                    return Err(Error::io(Status::Connect, &error).absence(absent));
+                }
                 Err(_elapsed) => {
                     let why = format!("no answer within {}", duration_text(self.timeout));
                     return Err(Error::new(Status::Timeout, why));
@@ -252,7 +255,9 @@ async fn attempt(name: &Name) -> io::Result<UnixStream> {
 
 fn check_owner(path: &Path) -> Result<()> {
     let link = lock::path_of(path);
-    let why = match lock::owner(&link) {
+    let owner = lock::owner(&link);
+    let absent = matches!(owner, Ok(Owner::Gone(_) | Owner::Nobody));
+    let why = match owner {
         // A lock of our own number is ours, or cannot be told from it: connecting will tell.
         Ok(Owner::Alive(_)) => return Ok(()),
         Ok(Owner::Gone(number)) if number == std::process::id() as i32 => return Ok(()),
@@ -260,7 +265,7 @@ fn check_owner(path: &Path) -> Result<()> {
         Ok(Owner::Nobody) => format!("no server holds {}", link.display()),
         Err(error) => reason(&error),
     };
-    Err(Error::new(Status::Connect, why))
+    Err(Error::new(Status::Connect, why).absence(absent))
 }
 
 #[derive(Debug)]
