@@ -2,14 +2,16 @@
 //! Absent: accepting, and the forwarding.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tracing::debug;
 
 use super::host;
 use super::work::Work;
-use crate::cli::options::ServerOptions;
+use crate::cli::options::{FaultOptions, ServerOptions};
 use crate::cli::values::duration;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
@@ -27,6 +29,18 @@ Notes:
   all that the other one has to say, without a time limit. A connection that
   is reset resets the other. A client whose target cannot be had is closed,
   and the log says why; names are looked up for each connection.
+
+  Faults stand between the two connections, so that nothing meets one twice:
+  what comes from the client passes with them to the target, and the other way
+  round. At most 1MiB is under way in each direction; its sender waits when it
+  is more, so that --delay 100ms passes 10 MB/s. Only 64KiB of it wait for
+  --rate, which lets 20ms worth of bytes pass at once after a pause. --corrupt
+  flips one bit of a byte, and each byte has the same chance to be hit.
+  --close-after counts each direction for itself; as soon as one of them has
+  come to that number, both connections are ended in good order, TLS with
+  close_notify, so that exactly so many bytes arrive; what was on its way in
+  the other direction is lost. A connection that is reset resets the other at
+  once, and what was under way towards it is lost.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.";
@@ -68,6 +82,8 @@ pub(crate) struct Relay {
     #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
     #[command(flatten)]
+    faults: FaultOptions,
+    #[command(flatten)]
     server: ServerOptions,
 }
 
@@ -103,10 +119,8 @@ impl Relay {
             let why = "datagrams arrive there, and connections are forwarded";
             return Err(Error::new(Status::Usage, why).on(format!("could not relay {}", endpoint.text())));
         }
-        let relay = Forwarding::new(
-            Targets::new(targets, self.balance, self.connect_timeout),
-            self.server.limits.idle_timeout,
-        );
+        let targets = Targets::new(targets, self.balance, self.connect_timeout);
+        let relay = self.forwarding(targets);
         let work = Work {
             endpoints,
             service: Service::streams(relay),
@@ -115,6 +129,20 @@ impl Relay {
             sees_to_idle: true,
         };
         work.run(&self.server, log)
+    }
+
+    fn forwarding(&self, targets: Targets) -> Forwarding {
+        let (faults, idle) = (self.faults.faults(), self.server.limits.idle_timeout);
+        if faults.is_none() {
+            return Forwarding::new(targets, idle);
+        }
+        // The standard library seeds its hash tables with such a number; nothing here has to be a secret.
+        let drawn = || RandomState::new().hash_one(());
+        let seed = self.faults.seed.unwrap_or_else(drawn);
+        if faults.is_by_chance() {
+            debug!("faults are drawn by --seed {seed}");
+        }
+        Forwarding::with_faults(targets, idle, faults, seed)
     }
 
     /// The permissions that no file of ours gets.

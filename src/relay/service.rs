@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -11,6 +12,8 @@ use super::forward::{Parted, Side, forward, reset};
 use super::targets::Targets;
 use crate::connection::{BoxFuture, Connection, Stream};
 use crate::error::reason;
+use crate::layer::fault::chance::Chance;
+use crate::layer::fault::{Faults, faulty};
 use crate::need::Need;
 use crate::protocol::Talk;
 use crate::units::duration_text;
@@ -22,13 +25,46 @@ pub struct Relay(Arc<Shared>);
 struct Shared {
     targets: Targets,
     idle: Option<Duration>,
+    faulting: Option<Faulting>,
+}
+
+/// What goes wrong on purpose, in both directions.
+struct Faulting {
+    faults: Faults,
+    seed: u64,
+    /// Pairs so far: each has chances of its own.
+    pairs: AtomicU64,
+}
+
+impl Faulting {
+    /// Each stream has faults in what is read of it, so that nothing passes through both.
+    fn between(&self, client: Stream, target: Stream) -> (Stream, Stream) {
+        let pair = self.pairs.fetch_add(1, Relaxed).wrapping_mul(2);
+        let faulty = |stream, number| faulty(stream, &self.faults, Chance::branch(self.seed, number));
+        (faulty(client, pair), faulty(target, pair.wrapping_add(1)))
+    }
 }
 
 impl Relay {
     /// A relay to `targets`. A pair on which nothing moves for `idle` is parted.
     #[must_use]
     pub fn new(targets: Targets, idle: Option<Duration>) -> Self {
-        Relay(Arc::new(Shared { targets, idle }))
+        Relay::of(targets, idle, None)
+    }
+
+    /// A relay as [`Relay::new`] makes it, with faults in both directions. Chance is drawn by `seed`, for each pair anew.
+    #[must_use]
+    pub fn with_faults(targets: Targets, idle: Option<Duration>, faults: Faults, seed: u64) -> Self {
+        let pairs = AtomicU64::new(0);
+        Relay::of(targets, idle, Some(Faulting { faults, seed, pairs }))
+    }
+
+    fn of(targets: Targets, idle: Option<Duration>, faulting: Option<Faulting>) -> Self {
+        Relay(Arc::new(Shared {
+            targets,
+            idle,
+            faulting,
+        }))
     }
 }
 
@@ -66,17 +102,26 @@ impl Shared {
             target.facts().peer,
             target.facts().local
         );
-        forward(client, target, self.idle)
-            .await
-            .map_err(|parted| match parted {
-                Parted::Lost(Side::Client, error) => error,
-                Parted::Lost(Side::Target, error) => {
-                    io::Error::new(error.kind(), format!("the target's: {}", reason(&error)))
-                }
-                Parted::Idle(limit) => io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("nothing moved for {}", duration_text(limit)),
-                ),
-            })
+        let (client, target) = match &self.faulting {
+            None => (client, target),
+            Some(faulting) => faulting.between(client, target),
+        };
+        let mut forwarding = forward(client, target, self.idle);
+        match (&mut forwarding).await {
+            Ok(()) => Ok(()),
+            Err(Parted::Lost(Side::Client, error)) => Err(error),
+            Err(Parted::Lost(Side::Target, error)) => Err(io::Error::new(
+                error.kind(),
+                format!("the target's: {}", reason(&error)),
+            )),
+            Err(Parted::Idle(limit)) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("nothing moved for {}", duration_text(limit)),
+            )),
+            Err(Parted::Enough(_)) => {
+                Box::pin(forwarding.part()).await;
+                Ok(())
+            }
+        }
     }
 }
