@@ -95,6 +95,9 @@ pub(crate) struct TalkOptions {
     /// Show both directions in hexadecimal with offsets, on standard error
     #[arg(long)]
     pub hexdump: bool,
+    /// Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
     /// Show a progress bar, on standard error, wherever that is
     #[arg(long, overrides_with = "no_progress")]
     pub progress: bool,

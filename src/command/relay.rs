@@ -3,10 +3,11 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
 use tracing::debug;
 
 use super::host;
@@ -81,6 +82,9 @@ pub(crate) struct Relay {
     /// Show both directions in hexadecimal with offsets, on standard error
     #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
+    /// Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    record: Option<PathBuf>,
     #[command(flatten)]
     faults: FaultOptions,
     #[command(flatten)]
@@ -125,6 +129,7 @@ impl Relay {
             endpoints,
             service: Service::streams(relay),
             hexdump: self.hexdump,
+            record: self.record,
             // So that nothing stands between the relay and the sockets.
             sees_to_idle: true,
         };

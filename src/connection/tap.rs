@@ -4,6 +4,9 @@
 pub mod count;
 pub mod hexdump;
 pub mod log;
+pub mod packet;
+pub mod pcapng;
+pub mod record;
 
 use std::io;
 use std::pin::Pin;

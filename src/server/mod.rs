@@ -39,9 +39,11 @@ use self::shortage::{Next, Shortage};
 use self::stop::Stop;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
+use crate::connection::tap::record::Recording;
 use crate::connection::tap::{Tap, tapped_stream};
 use crate::connection::{Connection, Stream};
 use crate::diagnostic::counted;
+use crate::endpoint::Role;
 use crate::error::reason;
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
@@ -63,6 +65,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Show what flows, on standard error.
     pub hexdump: bool,
+    /// Record what flows on streams.
+    pub record: Option<Recording>,
 }
 
 impl Default for Limits {
@@ -74,6 +78,7 @@ impl Default for Limits {
             once: false,
             grace: Duration::from_secs(5),
             hexdump: false,
+            record: None,
         }
     }
 }
@@ -413,7 +418,8 @@ impl Server {
     }
 
     fn is_plain(&self) -> bool {
-        self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump && self.0.book.is_none()
+        let limits = &self.0.limits;
+        limits.idle_timeout.is_none() && !limits.hexdump && limits.record.is_none() && self.0.book.is_none()
     }
 
     async fn converse(&self, mut stream: Stream, watched: Watched) {
@@ -421,6 +427,9 @@ impl Server {
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
             taps.push(Box::new(Hexdump::of(stream.facts().peer.to_string())));
+        }
+        if let Some(recording) = &self.0.limits.record {
+            taps.push(recording.stream(stream.facts(), Role::Server));
         }
         if let Some(noted) = &mut noted {
             // A layer may have learnt who it is that speaks.
