@@ -62,6 +62,17 @@ Notes:
   holds if either is a pipe or a file: bytes are bytes. To have them so on a
   terminal, put cat before or behind.
 
+  --record writes each connection as packets of TCP or UDP, made up around what
+  was exchanged, for Wireshark, tshark and tcpdump. TLS is taken off: the file
+  holds what was said in plain text, so it is made for its owner alone. One that
+  is there is emptied and keeps its permissions. The packets bear the addresses
+  of the connection; an end that has none, as of a UNIX socket, gets one of
+  192.0.2.0/24, and a comment says whose it is and what TLS came to. The file
+  grows as things happen, and may be a pipe that somebody reads. At most 8MiB
+  wait for it: then the conversation does too. One that takes nothing for 2s, or
+  that cannot be written, is a warning; the rest is not recorded, what came
+  before stays whole, and a run that ends well otherwise ends with status 1.
+
   UDP: each read of standard input is a datagram, and what comes back is
   written as it comes. There is no end to wait for: after the end of standard
   input the run is over when nothing has come for 1s, or for the time that
@@ -109,6 +120,7 @@ impl Connect {
         let record = Record::to(self.talk.record.as_deref())?;
         let runtime = runtime::current_thread()?;
         let done = runtime.block_on(async {
+            signals::outlive_file_limit();
             tokio::select! {
                 biased;
                 () = signals::interrupted() => Ok(Status::Interrupted),

@@ -41,6 +41,8 @@ Notes:
   tie denies. Where none is about it, it is let in if there is no --allow. Who
   is refused is not the first connection; netkit-serve(1) says more.
 
+  --record writes all connections to one file; netkit-connect(1) says more.
+
   UDP: the first peer that writes is the connection. It has no end of its own;
   --half-close-timeout gives it one after the end of standard input.";
 

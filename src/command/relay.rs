@@ -31,6 +31,11 @@ Notes:
   is reset resets the other. A client whose target cannot be had is closed,
   and the log says why; names are looked up for each connection.
 
+  --hexdump and --record show what is exchanged with clients: what they sent
+  before faults meet it, and what they get after. All connections are in one
+  file, or one dump, where lines such as # 127.0.0.1:5555 say whose bytes come
+  next. netkit-connect(1) says more of --record.
+
   Faults stand between the two connections, so that nothing meets one twice:
   what comes from the client passes with them to the target, and the other way
   round. At most 1MiB is under way in each direction; its sender waits when it

@@ -426,7 +426,7 @@ impl Server {
         let Watched { mut noted, entry } = watched;
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::of(stream.facts().peer.to_string())));
+            taps.push(Box::new(Hexdump::of_connection(stream.facts())));
         }
         if let Some(recording) = &self.0.limits.record {
             taps.push(recording.stream(stream.facts(), Role::Server));

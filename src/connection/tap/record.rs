@@ -129,7 +129,7 @@ struct Conversation {
 impl Conversation {
     fn new(recording: Recording, shown: Shown, number: u32) -> Self {
         // Numbers begin elsewhere each time: two conversations between the same addresses are two.
-        let first = number.wrapping_mul(0x9e37_79b9);
+        let first = number.wrapping_add(1).wrapping_mul(0x9e37_79b9);
         let side = |address, next| Side {
             address,
             next,
