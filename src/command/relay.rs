@@ -22,7 +22,7 @@ use netkit::process::place::set_mask;
 use netkit::protocol::Service;
 use netkit::relay::service::Relay as Forwarding;
 use netkit::relay::targets::{Balance, Targets};
-use netkit::transport::reading::ClientEndpoint;
+use netkit::transport::reading::{ClientEndpoint, ServerEndpoint};
 
 const NOTES: &str = "\
 Notes:
@@ -46,7 +46,8 @@ Notes:
   come to that number, both connections are ended in good order, TLS with
   close_notify, so that exactly so many bytes arrive; what was on its way in
   the other direction is lost. A connection that is reset resets the other at
-  once, and what was under way towards it is lost.
+  once, and what was under way towards it is lost. --idle-timeout is about what
+  passes on: what is late has not moved.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.";
@@ -113,6 +114,7 @@ impl Relay {
             .map(|text| ClientEndpoint::parse(text))
             .collect::<Result<Vec<_>, _>>()?;
         let endpoints = host::endpoints(&self.endpoints)?;
+        self.check_streams(&endpoints, &targets)?;
         for target in &targets {
             let what = || format!("could not forward to {}", target.text());
             if target.carries_datagrams() {
@@ -139,6 +141,27 @@ impl Relay {
             sees_to_idle: true,
         };
         work.run(&self.server, log)
+    }
+
+    /// What is for streams alone is refused where datagrams are known to come.
+    fn check_streams(&self, endpoints: &[ServerEndpoint], targets: &[ClientEndpoint]) -> Result<()> {
+        let flag = match &self.record {
+            _ if !self.faults.faults().is_none() => "faults",
+            Some(_) => "--record",
+            None => return Ok(()),
+        };
+        let endpoints = endpoints.iter().filter(|end| end.carries_datagrams());
+        let targets = targets.iter().filter(|end| end.carries_datagrams());
+        let mut datagrams = endpoints
+            .map(ServerEndpoint::text)
+            .chain(targets.map(ClientEndpoint::text));
+        match datagrams.next() {
+            None => Ok(()),
+            Some(text) => {
+                let why = "it carries datagrams, and this is for streams";
+                Err(Error::new(Status::Usage, why).on(format!("could not use {flag} with {text}")))
+            }
+        }
     }
 
     fn forwarding(&self, targets: Targets) -> Forwarding {
