@@ -58,7 +58,10 @@ pub fn packet(out: &mut Vec<u8>, nanos: u64, direction: Direction, bytes: &[u8],
         out.extend(bytes);
         pad(out, bytes.len());
         if let Some(comment) = comment {
-            let most = comment.floor_char_boundary(COMMENT_MAX);
+            let mut most = comment.len().min(COMMENT_MAX);
+            while !comment.is_char_boundary(most) {
+                most -= 1;
+            }
             option(out, OPTION_COMMENT, &comment.as_bytes()[..most]);
         }
         let flags: u32 = match direction {
