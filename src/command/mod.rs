@@ -12,6 +12,7 @@ mod host;
 mod listen;
 mod manual;
 mod monitored;
+mod record;
 mod relay;
 mod report;
 mod serve;
