@@ -91,6 +91,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l send -d 'Send 
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l record -d 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l fail-after -d 'Give up after N failed attempts in a row, with the status of the last one' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l backoff -d 'The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the random time added to each' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
@@ -113,6 +114,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l send -d 'Send T
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l record -d 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
@@ -143,6 +145,13 @@ complete -c netkit -n "__fish_netkit_using_subcommand relay" -l framing -d 'Betw
 line\t''"
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l udp-idle -d 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-flows -d 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l record -d 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l delay -d 'Every byte, and the end, arrives so much later' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l jitter -d 'Each piece is late by a random time up to this, besides; none overtakes another' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l rate -d 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l close-after -d 'Close both connections once exactly so many bytes have passed in one of the directions' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l corrupt -d 'Flip a bit in every N bytes on average' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l seed -d 'What --jitter and --corrupt draw is drawn by this number, and the same the next time; -v says which it was' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections-per-ip -d 'Serve at most N connections from one address at once; further ones are closed' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r

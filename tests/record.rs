@@ -201,6 +201,29 @@ fn wireshark_follows_datagrams() {
 }
 
 #[test]
+fn flows_of_a_relay_are_recorded() {
+    let Some(_) = installed(&["tshark"]) else { return };
+    let file = File::new();
+    let echo = serve(["echo", "udp:0:127.0.0.1"]);
+    let relay = netkit(["relay", "udp:0:127.0.0.1", &echo.endpoint(), &file.flag()]).start();
+    let endpoint = relay.endpoint();
+    for said in ["one", "two"] {
+        let limit = "--half-close-timeout=300ms";
+        connect([&endpoint, limit])
+            .input(said)
+            .run()
+            .status(0)
+            .wrote(said);
+    }
+    relay.stop().status(0);
+    for (flow, said) in [&b"one"[..], b"two"].into_iter().enumerate() {
+        let (up, down) = follow(&file.path(), "udp", flow);
+        assert_eq!((&up[..], &down[..]), (said, said));
+    }
+    assert_sound(&file.path());
+}
+
+#[test]
 fn a_reset_is_one_in_the_recording() {
     let Some(_) = installed(&["tshark"]) else { return };
     let file = File::new();

@@ -180,14 +180,9 @@ fn what_is_typed_wrong_is_said() {
     wrong(&["--delay", "soon"]).mentions("unit");
     wrong(&["--close-after", "-1"]);
     for args in [["udp:0", "tcp:localhost:1"], ["tcp:0", "udp:localhost:1"]] {
-        for (flag, named) in [
-            ("--delay=1s", "faults"),
-            ("--record=/nonexistent/file", "--record"),
-        ] {
-            let outcome = netkit(["relay", flag]).args(args).run().status(2);
-            outcome
-                .mentions(&format!("could not use {named} with udp:"))
-                .mentions("datagrams");
-        }
+        let outcome = netkit(["relay", "--delay=1s"]).args(args).run().status(2);
+        outcome
+            .mentions("could not use faults with udp:")
+            .mentions("datagrams");
     }
 }
