@@ -175,6 +175,16 @@ const LINES: &[(&str, &str, &[&str])] = &[
     ),
     ("socat UDP4-RECV:53 -", "listen udp:53", &[]),
     (
+        "socat -T 5 UDP-LISTEN:53,fork UDP:h:5353",
+        "relay udp:53 udp:h:5353 --idle-timeout 5s",
+        &[],
+    ),
+    (
+        "socat UDP-LISTEN:53 UDP:h:5353",
+        "relay udp:53 udp:h:5353 --once",
+        &[],
+    ),
+    (
         "socat - TCP:h:80,retry=5,interval=2",
         "wait tcp:h:80 --interval 2s --timeout 10s -- netkit connect tcp:h:80",
         &[],
@@ -379,9 +389,9 @@ fn what_has_no_reading_is_pointed_at() {
             "both addresses connect, and a relay listens on one of them",
         ),
         (
-            "socat UDP-LISTEN:1 UDP:h:1",
-            "UDP-LISTEN:1",
-            "netkit relay forwards connections, and these are datagrams",
+            "socat UDP-LISTEN:1,fork TCP:h:1",
+            "TCP:h:1",
+            "one address carries datagrams and the other one bytes, which socat just runs together",
         ),
         (
             "socat FILE:x TCP:b:2",

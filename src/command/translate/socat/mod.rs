@@ -159,10 +159,12 @@ impl Socat {
                 return Err(words[1].refuse("both addresses connect, and a relay listens on one of them"));
             }
         };
-        for (wire, word) in [(&server, at[0]), (&client, at[1])] {
-            if wire.end.kind == Kind::Udp {
-                return Err(word.refuse("netkit relay forwards connections, and these are datagrams"));
-            }
+        if (server.end.kind == Kind::Udp) != (client.end.kind == Kind::Udp) {
+            return Err(at[1]
+                .refuse(
+                    "one address carries datagrams and the other one bytes, which socat just runs together",
+                )
+                .help("netkit relay wants to know where a datagram ends: see its --framing"));
         }
         for word in [&self.forth_only, &self.back_only].into_iter().flatten() {
             told.lose(word.text.clone(), "a relay forwards both directions");
