@@ -38,9 +38,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
-            [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Play scripts that test servers and clients, or run a command beside servers')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
+            [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -99,6 +99,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--half-close-timeout', '--half-close-timeout', [CompletionResultType]::ParameterName, 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over')
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Give up when nothing has moved in either direction for so long')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up when the whole run takes longer')
+            [CompletionResult]::new('--record', '--record', [CompletionResultType]::ParameterName, 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied')
             [CompletionResult]::new('--fail-after', '--fail-after', [CompletionResultType]::ParameterName, 'Give up after N failed attempts in a row, with the status of the last one')
             [CompletionResult]::new('--backoff', '--backoff', [CompletionResultType]::ParameterName, 'The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the random time added to each')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
@@ -126,6 +127,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--half-close-timeout', '--half-close-timeout', [CompletionResultType]::ParameterName, 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over')
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Give up when nothing has moved in either direction for so long')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up when the whole run takes longer')
+            [CompletionResult]::new('--record', '--record', [CompletionResultType]::ParameterName, 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied')
             [CompletionResult]::new('--handshake-timeout', '--handshake-timeout', [CompletionResultType]::ParameterName, 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first')
             [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Turn away clients from these addresses; a tie denies')
@@ -159,6 +161,13 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--framing', '--framing', [CompletionResultType]::ParameterName, 'Between datagrams and a stream: how they lie in it. Two bytes before each hold its length, the high one first, as in DNS over TCP; or each is a line')
             [CompletionResult]::new('--udp-idle', '--udp-idle', [CompletionResultType]::ParameterName, 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default')
             [CompletionResult]::new('--max-flows', '--max-flows', [CompletionResultType]::ParameterName, 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest')
+            [CompletionResult]::new('--record', '--record', [CompletionResultType]::ParameterName, 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied')
+            [CompletionResult]::new('--delay', '--delay', [CompletionResultType]::ParameterName, 'Every byte, and the end, arrives so much later')
+            [CompletionResult]::new('--jitter', '--jitter', [CompletionResultType]::ParameterName, 'Each piece is late by a random time up to this, besides; none overtakes another')
+            [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s')
+            [CompletionResult]::new('--close-after', '--close-after', [CompletionResultType]::ParameterName, 'Close both connections once exactly so many bytes have passed in one of the directions')
+            [CompletionResult]::new('--corrupt', '--corrupt', [CompletionResultType]::ParameterName, 'Flip a bit in every N bytes on average')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'What --jitter and --corrupt draw is drawn by this number, and the same the next time; -v says which it was')
             [CompletionResult]::new('--max-connections', '--max-connections', [CompletionResultType]::ParameterName, 'Serve at most N connections at once; further clients wait in the backlog')
             [CompletionResult]::new('--max-connections-per-ip', '--max-connections-per-ip', [CompletionResultType]::ParameterName, 'Serve at most N connections from one address at once; further ones are closed')
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Close a connection on which nothing has moved for so long')
@@ -349,26 +358,6 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
-        'netkit;run' {
-            [CompletionResult]::new('--with', '--with', [CompletionResultType]::ParameterName, 'A server to start beside a command: NAME=''serve PROTOCOL ENDPOINT...'' or NAME=''relay ...'', with any of their flags')
-            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Play only scripts whose path matches this regex; a part of a name is one')
-            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many scripts are played at once')
-            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many scripts are played at once')
-            [CompletionResult]::new('--junit', '--junit', [CompletionResultType]::ParameterName, 'Write a report as JUnit''s XML as well; the file appears whole')
-            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
-            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
-            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
-            [CompletionResult]::new('--tap', '--tap', [CompletionResultType]::ParameterName, 'Report as TAP, version 14')
-            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Report as JSON, one object when all have been played')
-            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the directory of a script that failed; the report says where it is')
-            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
-            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
-            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
-            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            break
-        }
         'netkit;wait' {
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
@@ -395,6 +384,18 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
             [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the same as JSON')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'netkit;translate' {
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
@@ -434,9 +435,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
-            [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Play scripts that test servers and clients, or run a command beside servers')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
+            [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script for a shell')
             [CompletionResult]::new('manual', 'manual', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -480,13 +481,13 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
         'netkit;help;finger' {
             break
         }
-        'netkit;help;run' {
-            break
-        }
         'netkit;help;wait' {
             break
         }
         'netkit;help;explain' {
+            break
+        }
+        'netkit;help;translate' {
             break
         }
         'netkit;help;completions' {

@@ -35,9 +35,9 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
-            cand run 'Play scripts that test servers and clients, or run a command beside servers'
             cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
+            cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -94,6 +94,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --half-close-timeout 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over'
             cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
             cand --timeout 'Give up when the whole run takes longer'
+            cand --record 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied'
             cand --fail-after 'Give up after N failed attempts in a row, with the status of the last one'
             cand --backoff 'The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the random time added to each'
             cand --log-format 'How a line of the log is written'
@@ -120,6 +121,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --half-close-timeout 'After our end of file: how long to wait for the peer''s. UDP: how long nothing may come before the run is over'
             cand --idle-timeout 'Give up when nothing has moved in either direction for so long'
             cand --timeout 'Give up when the whole run takes longer'
+            cand --record 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied'
             cand --handshake-timeout 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first'
             cand --allow 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides'
             cand --deny 'Turn away clients from these addresses; a tie denies'
@@ -152,6 +154,13 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --framing 'Between datagrams and a stream: how they lie in it. Two bytes before each hold its length, the high one first, as in DNS over TCP; or each is a line'
             cand --udp-idle 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default'
             cand --max-flows 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest'
+            cand --record 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied'
+            cand --delay 'Every byte, and the end, arrives so much later'
+            cand --jitter 'Each piece is late by a random time up to this, besides; none overtakes another'
+            cand --rate 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s'
+            cand --close-after 'Close both connections once exactly so many bytes have passed in one of the directions'
+            cand --corrupt 'Flip a bit in every N bytes on average'
+            cand --seed 'What --jitter and --corrupt draw is drawn by this number, and the same the next time; -v says which it was'
             cand --max-connections 'Serve at most N connections at once; further clients wait in the backlog'
             cand --max-connections-per-ip 'Serve at most N connections from one address at once; further ones are closed'
             cand --idle-timeout 'Close a connection on which nothing has moved for so long'
@@ -327,25 +336,6 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
-        &'netkit;run'= {
-            cand --with 'A server to start beside a command: NAME=''serve PROTOCOL ENDPOINT...'' or NAME=''relay ...'', with any of their flags'
-            cand --filter 'Play only scripts whose path matches this regex; a part of a name is one'
-            cand -j 'How many scripts are played at once'
-            cand --jobs 'How many scripts are played at once'
-            cand --junit 'Write a report as JUnit''s XML as well; the file appears whole'
-            cand --log-format 'How a line of the log is written'
-            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
-            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
-            cand --tap 'Report as TAP, version 14'
-            cand --json 'Report as JSON, one object when all have been played'
-            cand --keep 'Keep the directory of a script that failed; the report says where it is'
-            cand -v 'Log connections; twice: log data too'
-            cand --verbose 'Log connections; twice: log data too'
-            cand -q 'Log errors only'
-            cand --quiet 'Log errors only'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
-        }
         &'netkit;wait'= {
             cand -t 'Give up after so long, with status 4'
             cand --timeout 'Give up after so long, with status 4'
@@ -371,6 +361,17 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
             cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
             cand --json 'Print the same as JSON'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'netkit;translate'= {
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
             cand -v 'Log connections; twice: log data too'
             cand --verbose 'Log connections; twice: log data too'
             cand -q 'Log errors only'
@@ -407,9 +408,9 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
-            cand run 'Play scripts that test servers and clients, or run a command beside servers'
             cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
+            cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
             cand completions 'Print the completion script for a shell'
             cand manual 'Write the manual pages into a directory'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -441,11 +442,11 @@ set edit:completion:arg-completer[netkit] = {|@words|
         }
         &'netkit;help;finger'= {
         }
-        &'netkit;help;run'= {
-        }
         &'netkit;help;wait'= {
         }
         &'netkit;help;explain'= {
+        }
+        &'netkit;help;translate'= {
         }
         &'netkit;help;completions'= {
         }

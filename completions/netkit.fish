@@ -38,9 +38,9 @@ complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "cert" -d 'Make certificates and keys, and look at them'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "finger" -d 'Query a finger server'
-complete -c netkit -n "__fish_netkit_needs_command" -f -a "run" -d 'Play scripts that test servers and clients, or run a command beside servers'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "translate" -d 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "manual" -d 'Write the manual pages into a directory'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -91,6 +91,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand connect" -l send -d 'Send 
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand connect" -l record -d 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l fail-after -d 'Give up after N failed attempts in a row, with the status of the last one' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l backoff -d 'The delay after a loss or a first failure, what each further failure multiplies it with, the longest, and the random time added to each' -r
 complete -c netkit -n "__fish_netkit_using_subcommand connect" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
@@ -113,6 +114,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l send -d 'Send T
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l half-close-timeout -d 'After our end of file: how long to wait for the peer\'s. UDP: how long nothing may come before the run is over' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l idle-timeout -d 'Give up when nothing has moved in either direction for so long' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l timeout -d 'Give up when the whole run takes longer' -r
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l record -d 'Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
@@ -143,6 +145,13 @@ complete -c netkit -n "__fish_netkit_using_subcommand relay" -l framing -d 'Betw
 line\t''"
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l udp-idle -d 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-flows -d 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l record -d 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l delay -d 'Every byte, and the end, arrives so much later' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l jitter -d 'Each piece is late by a random time up to this, besides; none overtakes another' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l rate -d 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l close-after -d 'Close both connections once exactly so many bytes have passed in one of the directions' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l corrupt -d 'Flip a bit in every N bytes on average' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l seed -d 'What --jitter and --corrupt draw is drawn by this number, and the same the next time; -v says which it was' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections -d 'Serve at most N connections at once; further clients wait in the backlog' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-connections-per-ip -d 'Serve at most N connections from one address at once; further ones are closed' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l idle-timeout -d 'Close a connection on which nothing has moved for so long' -r
@@ -284,20 +293,6 @@ complete -c netkit -n "__fish_netkit_using_subcommand finger" -s l -l long -d 'A
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l with -d 'A server to start beside a command: NAME=\'serve PROTOCOL ENDPOINT...\' or NAME=\'relay ...\', with any of their flags' -r
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l filter -d 'Play only scripts whose path matches this regex; a part of a name is one' -r
-complete -c netkit -n "__fish_netkit_using_subcommand run" -s j -l jobs -d 'How many scripts are played at once' -r
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l junit -d 'Write a report as JUnit\'s XML as well; the file appears whole' -r -F
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
-json\t'an object a line'"
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l tap -d 'Report as TAP, version 14'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l json -d 'Report as JSON, one object when all have been played'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -l keep -d 'Keep the directory of a script that failed; the report says where it is'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -s v -l verbose -d 'Log connections; twice: log data too'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -s q -l quiet -d 'Log errors only'
-complete -c netkit -n "__fish_netkit_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -s t -l timeout -d 'Give up after so long, with status 4' -r
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -l attempt-timeout -d 'The limit on one attempt; one that is not answered by then is followed by the next' -r
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -s i -l interval -d 'The longest wait between two attempts' -r
@@ -320,6 +315,13 @@ complete -c netkit -n "__fish_netkit_using_subcommand explain" -l json -d 'Print
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand translate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
 json\t'an object a line'"
 complete -c netkit -n "__fish_netkit_using_subcommand completions" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
@@ -334,18 +336,18 @@ complete -c netkit -n "__fish_netkit_using_subcommand manual" -l syslog -d 'Log 
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "finger" -d 'Query a finger server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "run" -d 'Play scripts that test servers and clients, or run a command beside servers'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "finger" -d 'Query a finger server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "translate" -d 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "ca" -d 'Make an authority, which can issue certificates'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "issue" -d 'Issue a certificate of an authority'

@@ -63,7 +63,10 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         open: false,
-        modules: &[module("connection", &["bytes", "tokio::io", "tracing", "time"])],
+        modules: &[module(
+            "connection",
+            &["bytes", "rustix::fs", "tokio::io", "tracing", "time"],
+        )],
     },
     Floor {
         open: false,
@@ -226,7 +229,16 @@ const SOLITARY: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     (
         "command",
-        &["daemon", "host", "monitored", "report", "session", "talk", "work"],
+        &[
+            "daemon",
+            "host",
+            "monitored",
+            "record",
+            "report",
+            "session",
+            "talk",
+            "work",
+        ],
     ),
     // What names no endpoint type is there for the types that do; `reading` stands above the table of all of them.
     (

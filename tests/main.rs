@@ -35,8 +35,10 @@ mod proxy_faults;
 mod readme;
 mod ready;
 mod reconnect;
+mod record;
 mod relay;
 mod relay_datagrams;
+mod relay_faults;
 #[cfg(feature = "regex")]
 mod run;
 mod sandbox;
@@ -55,5 +57,6 @@ mod tls_files;
 mod tls_peers;
 #[cfg(feature = "tls")]
 mod tls_words;
+mod translate;
 mod vectors;
 mod wait;

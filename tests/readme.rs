@@ -33,7 +33,7 @@ const README: &str = include_str!("../README.md");
 /// How long a block may take, processes that it leaves behind included.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Tools that need not be there.
-const PEERS: &[&str] = &["curl", "nc", "ncat", "openssl", "socat", "telnet"];
+const PEERS: &[&str] = &["curl", "nc", "ncat", "openssl", "socat", "telnet", "tshark"];
 
 /// What the shell knows before a block begins.
 const PRELUDE: &str = r#"set -e

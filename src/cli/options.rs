@@ -3,6 +3,7 @@
 
 #[cfg(feature = "metrics")]
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,11 @@ use clap::{Args, ValueEnum, ValueHint};
 
 #[cfg(feature = "metrics")]
 use super::complete;
-use super::values::{Payload, backoff, duration, duration_or_zero, escaped, log_prefix, mask, prefix};
+use super::values::{
+    Payload, backoff, bytes, duration, duration_or_zero, escaped, log_prefix, mask, prefix, rate, some_bytes,
+};
 use netkit::backoff::Backoff;
+use netkit::layer::fault::Faults;
 use netkit::server::access::Access;
 use netkit::units::prefix::Prefix;
 
@@ -91,12 +95,52 @@ pub(crate) struct TalkOptions {
     /// Show both directions in hexadecimal with offsets, on standard error
     #[arg(long)]
     pub hexdump: bool,
+    /// Write what is exchanged, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
     /// Show a progress bar, on standard error, wherever that is
     #[arg(long, overrides_with = "no_progress")]
     pub progress: bool,
     /// Show no progress bar; without either flag there is one if a file is sent from a terminal
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// What is to go wrong with what is forwarded.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Faults, in both directions")]
+pub(crate) struct FaultOptions {
+    /// Every byte, and the end, arrives so much later
+    #[arg(long, value_name = "DURATION", value_parser = duration_or_zero)]
+    pub delay: Option<Duration>,
+    /// Each piece is late by a random time up to this, besides; none overtakes another
+    #[arg(long, value_name = "DURATION", value_parser = duration_or_zero)]
+    pub jitter: Option<Duration>,
+    /// Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s
+    #[arg(long, value_name = "BYTES/s", value_parser = rate)]
+    pub rate: Option<NonZeroU64>,
+    /// Close both connections once exactly so many bytes have passed in one of the directions
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub close_after: Option<u64>,
+    /// Flip a bit in every N bytes on average
+    #[arg(long, value_name = "N", value_parser = some_bytes)]
+    pub corrupt: Option<NonZeroU64>,
+    /// What --jitter and --corrupt draw is drawn by this number, and the same the next time; -v says which it was
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+impl FaultOptions {
+    /// What was asked for.
+    pub(crate) fn faults(&self) -> Faults {
+        Faults {
+            delay: self.delay.unwrap_or_default(),
+            jitter: self.jitter.unwrap_or_default(),
+            rate: self.rate,
+            close_after: self.close_after,
+            corrupt: self.corrupt,
+        }
+    }
 }
 
 /// Keeping a connection up.

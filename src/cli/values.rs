@@ -1,6 +1,7 @@
 //! How the values of flags are read: times, sizes, escaped text, tables of settings.
 //! Absent: the flags.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use netkit::backoff::Backoff;
@@ -24,6 +25,21 @@ pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
         return Err(units::UnitError::OutOfRange.to_string());
     }
     Ok(duration)
+}
+
+/// So many bytes, `4096` or `1MiB`; perhaps none.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    units::size(text).map_err(|error| error.to_string())
+}
+
+/// So many bytes, and not none.
+pub(crate) fn some_bytes(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(bytes(text)?).ok_or_else(|| "it must be more than 0".into())
+}
+
+/// Bytes a second: `10KiB/s`, `1MB/s`; the second goes without saying.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    some_bytes(text.strip_suffix("/s").unwrap_or(text))
 }
 
 /// A mask of permissions in octal.
@@ -100,6 +116,21 @@ mod tests {
         }
         for text in ["", "8", "1000", "00022", "0o22", "+22", "-1", " 22", "u=rw"] {
             mask(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn rates_are_sizes_a_second() {
+        for (text, value) in [
+            ("10KiB/s", 10_240),
+            ("1MB/s", 1_000_000),
+            ("1MB", 1_000_000),
+            ("1", 1),
+        ] {
+            assert_eq!(rate(text), Ok(NonZeroU64::new(value).unwrap()), "{text}");
+        }
+        for text in ["0", "0/s", "1/m", "/s", "1/s/s", "-1", "1 KiB/s"] {
+            rate(text).unwrap_err();
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tracing::warn;
 
+use super::record::Record;
 use super::session::{self, Session};
 use super::talk::{Console, Terms, within};
 use crate::cli::options::{ReconnectOptions, TalkOptions};
@@ -61,6 +62,17 @@ Notes:
   holds if either is a pipe or a file: bytes are bytes. To have them so on a
   terminal, put cat before or behind.
 
+  --record writes each connection as packets of TCP or UDP, made up around what
+  was exchanged, for Wireshark, tshark and tcpdump. TLS is taken off: the file
+  holds what was said in plain text, so it is made for its owner alone. One that
+  is there is emptied and keeps its permissions. The packets bear the addresses
+  of the connection; an end that has none, as of a UNIX socket, gets one of
+  192.0.2.0/24, and a comment says whose it is and what TLS came to. The file
+  grows as things happen, and may be a pipe that somebody reads. At most 8MiB
+  wait for it: then the conversation does too. One that takes nothing for 2s, or
+  that cannot be written, is a warning; the rest is not recorded, what came
+  before stays whole, and a run that ends well otherwise ends with status 1.
+
   UDP: each read of standard input is a datagram, and what comes back is
   written as it comes. There is no end to wait for: after the end of standard
   input the run is over when nothing has come for 1s, or for the time that
@@ -105,23 +117,25 @@ impl Connect {
             );
             return Err(Error::new(Status::Usage, why).on("could not use --reconnect"));
         }
+        let record = Record::to(self.talk.record.as_deref())?;
         let runtime = runtime::current_thread()?;
-        let status = runtime.block_on(async {
+        let done = runtime.block_on(async {
+            signals::outlive_file_limit();
             tokio::select! {
                 biased;
                 () = signals::interrupted() => Ok(Status::Interrupted),
                 // Without a file the signal keeps its meaning: the terminal is gone.
                 never = signals::on_hangup(|| reopen(log)), if log.has_file() => match never {},
-                done = within(self.talk.timeout, endpoint.text(), self.converse(&endpoint, log)) => done,
+                done = within(self.talk.timeout, endpoint.text(), self.converse(&endpoint, &record, log)) => done,
             }
         });
         // A read of standard input, or a name being looked up, must not keep the process.
         runtime.shutdown_background();
-        status
+        record.finish(done)
     }
 
-    async fn converse(&self, endpoint: &Arc<ClientEndpoint>, log: &Log) -> Result<Status> {
-        let mut session = Session::of(endpoint, &self.talk, &self.again);
+    async fn converse(&self, endpoint: &Arc<ClientEndpoint>, record: &Record, log: &Log) -> Result<Status> {
+        let mut session = Session::of(endpoint, &self.talk, &self.again, record);
         // Datagrams have no half to end and no line to keep up; what a descriptor is shows only later.
         let bare = endpoint.carries_datagrams() || endpoint.type_name() == "fd";
         let keyboard = !bare && !self.talk.no_stdin && !self.talk.progress;
@@ -139,17 +153,17 @@ impl Connect {
             }
         }
         if self.again.reconnect {
-            session.through(Console::open(&self.talk)?).await
+            session.through(Console::open(&self.talk)?.recorded(record)).await
         } else {
-            self.talk_once(endpoint).await
+            self.talk_once(endpoint, record).await
         }
     }
 
-    async fn talk_once(&self, endpoint: &ClientEndpoint) -> Result<Status> {
-        let mut console = Console::open(&self.talk)?;
+    async fn talk_once(&self, endpoint: &ClientEndpoint, record: &Record) -> Result<Status> {
+        let mut console = Console::open(&self.talk)?.recorded(record);
         let connection = endpoint.connect().await?;
         session::said(connection.facts());
-        let terms = Terms::of(&self.talk, endpoint.text());
+        let terms = Terms::of(&self.talk, endpoint.text(), Role::Client);
         match connection {
             Connection::Stream(stream) => console.converse(stream, &terms).await,
             Connection::Datagram(datagram) => {

@@ -7,7 +7,7 @@
 //! 3. The child. What comes bears its number: the pid file, the locks of sockets.
 //! 4. The pid file, so that of two daemons the second one hears about the first, not about its ports.
 //! 5. Keys are read and all is bound, or nothing ([`Daemon::begin`] came before, [`Daemon::settle`] comes after).
-//! 6. The ready file, whose path is the caller's.
+//! 6. The recording and the ready file, whose paths are the caller's.
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
 //! 8. It is seen, as the new user and in the new place, whether what is needed later can be had: root can still remove

@@ -7,6 +7,7 @@ use clap::Args;
 use tracing::{debug, warn};
 
 use super::host;
+use super::record::Record;
 use super::talk::{Console, Terms, within};
 use crate::cli::options::{AccessOptions, HandshakeOptions, ReadyOptions, TalkOptions};
 use crate::cli::{complete, help};
@@ -39,6 +40,8 @@ Notes:
   --allow and --deny: the most specific rule about an address decides, and a
   tie denies. Where none is about it, it is let in if there is no --allow. Who
   is refused is not the first connection; netkit-serve(1) says more.
+
+  --record writes all connections to one file; netkit-connect(1) says more.
 
   UDP: the first peer that writes is the connection. It has no end of its own;
   --half-close-timeout gives it one after the end of standard input.";
@@ -79,21 +82,22 @@ impl Listen {
         }
         let ready = host::ready(&self.ready, true)?;
         let bound = host::bind(std::slice::from_ref(&endpoint))?;
+        let record = Record::to(self.talk.record.as_deref())?;
         let runtime = runtime::current_thread()?;
         let (lever, stop) = stop();
-        let status = runtime.block_on(async {
+        let done = runtime.block_on(async {
             let signals = host::signals()?;
             let reloading = host::Reloading::new(&bound, None);
             let listener = bound[0].listen().map_err(failed)?;
             host::tell(ready, &bound)?;
             tokio::select! {
-                done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, stop)) => done,
+                done = within(self.talk.timeout, endpoint.text(), self.serve(listener, bound, &endpoint, &record, stop)) => done,
                 () = host::attend(Pulse::asked_for(), String::new) => Ok(Status::Done),
                 () = host::heed(signals, &lever, log, reloading) => Ok(Status::Done),
             }
         });
         runtime.shutdown_background();
-        status
+        record.finish(done)
     }
 
     /// `bound` is given back when nothing more is accepted.
@@ -102,9 +106,10 @@ impl Listen {
         listener: Listener,
         bound: Vec<std::sync::Arc<dyn netkit::transport::Bound>>,
         endpoint: &ServerEndpoint,
+        record: &Record,
         mut stop: Stop,
     ) -> Result<Status> {
-        let mut console = Console::open(&self.talk)?;
+        let mut console = Console::open(&self.talk)?.recorded(record);
         let keeper = host::keeper(&self.access, None);
         let listener = accept(listener, keeper.as_ref());
         let door = Door::new(self.handshake.handshake_timeout, keeper);
@@ -155,7 +160,7 @@ impl Listen {
             Some(via) => debug!("accepted {} on {} through {via}", facts.peer, facts.local),
             None => debug!("accepted {} on {}", facts.peer, facts.local),
         }
-        let terms = Terms::of(&self.talk, endpoint.text());
+        let terms = Terms::of(&self.talk, endpoint.text(), Role::Server);
         match connection {
             Connection::Stream(stream) => console.converse(stream, &terms).await,
             // A client may send again at any time: only a limit that was asked for ends the wait.

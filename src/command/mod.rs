@@ -12,6 +12,7 @@ mod host;
 mod listen;
 mod manual;
 mod monitored;
+mod record;
 mod relay;
 mod report;
 #[cfg(feature = "regex")]
@@ -19,6 +20,7 @@ mod run;
 mod serve;
 mod session;
 mod talk;
+mod translate;
 mod wait;
 mod work;
 
@@ -64,6 +66,7 @@ enum Verb {
     Run(run::Run),
     Wait(wait::Wait),
     Explain(explain::Explain),
+    Translate(translate::Translate),
     Completions(completions::Completions),
     #[command(hide = true)]
     Manual(manual::Manual),
@@ -109,6 +112,7 @@ fn work(cli: Cli, colour: bool) -> Result<u8> {
         }
         Verb::Wait(wait) => wait.run(&start_log(cli.log, colour)?).map(Status::code),
         Verb::Explain(explain) => explain.run().map(Status::code),
+        Verb::Translate(translate) => translate.run().map(Status::code),
         Verb::Completions(completions) => completions.run().map(Status::code),
         Verb::Manual(manual) => manual.run().map(Status::code),
     }

@@ -2,14 +2,17 @@
 //! Absent: accepting, and the forwarding.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
+use tracing::debug;
 
 use super::host;
 use super::work::{Flows, Work};
-use crate::cli::options::ServerOptions;
+use crate::cli::options::{FaultOptions, ServerOptions};
 use crate::cli::values::duration;
 use crate::cli::{complete, help};
 use netkit::endpoint::Role;
@@ -28,6 +31,24 @@ Notes:
   all that the other one has to say, without a time limit. A connection that
   is reset resets the other. A client whose target cannot be had is closed,
   and the log says why; names are looked up for each connection.
+
+  --hexdump and --record show what is exchanged with clients: what they sent
+  before faults meet it, and what they get after. All connections are in one
+  file, or one dump, where lines such as # 127.0.0.1:5555 say whose bytes come
+  next. netkit-connect(1) says more of --record.
+
+  Faults stand between the two connections, so that nothing meets one twice:
+  what comes from the client passes with them to the target, and the other way
+  round. At most 1MiB is under way in each direction; its sender waits when it
+  is more, so that --delay 100ms passes 10 MB/s. Only 64KiB of it wait for
+  --rate, which lets 20ms worth of bytes pass at once after a pause. --corrupt
+  flips one bit of a byte, and each byte has the same chance to be hit.
+  --close-after counts each direction for itself; as soon as one of them has
+  come to that number, both connections are ended in good order, TLS with
+  close_notify, so that exactly so many bytes arrive; what was on its way in
+  the other direction is lost. A connection that is reset resets the other at
+  once, and what was under way towards it is lost. --idle-timeout is about what
+  passes on: what is late has not moved.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.
@@ -105,6 +126,11 @@ pub(crate) struct Relay {
     /// Show both directions in hexadecimal with offsets, on standard error
     #[arg(long, conflicts_with = "daemonize")]
     hexdump: bool,
+    /// Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    faults: FaultOptions,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -125,11 +151,13 @@ impl Relay {
             framing: self.framing,
         };
         flows.idle = idle.map_or(flows.idle, |idle| idle.min(flows.idle));
-        let relay = Forwarding::new(Targets::new(targets, self.balance, self.connect_timeout), terms);
+        let targets = Targets::new(targets, self.balance, self.connect_timeout);
+        let relay = self.forwarding(targets, terms);
         let work = Work {
             endpoints,
             service: Service::connections(relay),
             hexdump: self.hexdump,
+            record: self.record,
             // So that nothing stands between the relay and the sockets.
             sees_to_idle: true,
             flows,
@@ -153,6 +181,7 @@ impl Relay {
             .map(|text| ClientEndpoint::parse(text))
             .collect::<Result<Vec<_>, _>>()?;
         let endpoints = host::endpoints(&self.endpoints)?;
+        self.check_faults(&endpoints, &targets)?;
         for target in &targets {
             if target.type_name() == "stdio" {
                 let why = "standard input and output are one end, and every connection needs its own";
@@ -228,6 +257,39 @@ impl Relay {
             None => Ok(()),
             Some((flag, why)) => Err(Error::new(Status::Usage, why).on(format!("{flag} means nothing here"))),
         }
+    }
+
+    /// Faults are for streams alone, and refused where datagrams are known to come.
+    fn check_faults(&self, endpoints: &[ServerEndpoint], targets: &[ClientEndpoint]) -> Result<()> {
+        if self.faults.faults().is_none() {
+            return Ok(());
+        }
+        let endpoints = endpoints.iter().filter(|end| end.carries_datagrams());
+        let targets = targets.iter().filter(|end| end.carries_datagrams());
+        let mut datagrams = endpoints
+            .map(ServerEndpoint::text)
+            .chain(targets.map(ClientEndpoint::text));
+        match datagrams.next() {
+            None => Ok(()),
+            Some(text) => {
+                let why = "it carries datagrams, and these are for streams";
+                Err(Error::new(Status::Usage, why).on(format!("could not use faults with {text}")))
+            }
+        }
+    }
+
+    fn forwarding(&self, targets: Targets, terms: Terms) -> Forwarding {
+        let faults = self.faults.faults();
+        if faults.is_none() {
+            return Forwarding::new(targets, terms);
+        }
+        // The standard library seeds its hash tables with such a number; nothing here has to be a secret.
+        let drawn = || RandomState::new().hash_one(());
+        let seed = self.faults.seed.unwrap_or_else(drawn);
+        if faults.is_by_chance() {
+            debug!("faults are drawn by --seed {seed}");
+        }
+        Forwarding::with_faults(targets, terms, faults, seed)
     }
 
     /// The permissions that no file of ours gets.

@@ -14,3 +14,8 @@ pub(super) fn print(report: &[u8]) -> Result<Status> {
         Err(error) => Err(Error::io(Status::Failure, &error).on("could not write standard output")),
     }
 }
+
+/// Says on standard error what belongs to a report and is none of it. It may be closed; there is nowhere left to say so.
+pub(super) fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

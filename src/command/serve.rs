@@ -133,6 +133,7 @@ impl Serve {
             endpoints,
             service,
             hexdump: self.hexdump,
+            record: None,
             sees_to_idle: false,
             flows: Flows::default(),
         };

@@ -11,12 +11,14 @@ use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 use tracing::{Level, debug, enabled, warn};
 
+use super::record::Record;
 use super::talk::{Console, GOODBYE, Round, Terms};
 use crate::cli::options::{ReconnectOptions, TalkOptions};
 #[cfg(feature = "tls")]
 use netkit::cert::{Name, inspect};
 use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::{Connection, Facts, Stream};
+use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
 use netkit::process::signals;
@@ -37,6 +39,7 @@ pub(super) struct Session<'a> {
     endpoint: &'a Arc<ClientEndpoint>,
     talk: &'a TalkOptions,
     again: &'a ReconnectOptions,
+    record: &'a Record,
     outbound: Outbound,
 }
 
@@ -70,11 +73,13 @@ impl<'a> Session<'a> {
         endpoint: &'a Arc<ClientEndpoint>,
         talk: &'a TalkOptions,
         again: &'a ReconnectOptions,
+        record: &'a Record,
     ) -> Self {
         Session {
             endpoint,
             talk,
             again,
+            record,
             outbound: Outbound::default(),
         }
     }
@@ -82,7 +87,7 @@ impl<'a> Session<'a> {
     /// Talks through standard input and output.
     pub(super) async fn through(mut self, mut console: Console) -> Result<Status> {
         let dialling = self.dialling();
-        let terms = Terms::of(self.talk, self.endpoint.text());
+        let terms = Terms::of(self.talk, self.endpoint.text(), Role::Client);
         loop {
             let stream = self.connect(&dialling).await?;
             said(stream.facts());
@@ -123,7 +128,7 @@ impl<'a> Session<'a> {
     }
 
     async fn rounds(&mut self, terminal: &mut console::Console, stream: DuplexStream) -> Result<Status> {
-        let mut console = Console::at(stream, self.talk, terminal.liner());
+        let mut console = Console::at(stream, self.talk, terminal.liner()).recorded(self.record);
         let mut dialling = self.dialling();
         loop {
             let Some(connected) = self.reach(terminal, &dialling).await? else {
@@ -190,7 +195,7 @@ impl<'a> Session<'a> {
         }
         let facts = connected.facts().clone();
         let counts = Count::default();
-        let terms = Terms::of(self.talk, endpoint);
+        let terms = Terms::of(self.talk, endpoint, Role::Client);
         let passed_on = self.outbound.passed_on();
         let (leave, left) = oneshot::channel::<()>();
         let leaving = async {
@@ -252,7 +257,8 @@ impl<'a> Session<'a> {
                 if enabled!(Level::INFO) {
                     terminal.say("the connection has ended\n").await;
                 }
-                loss.end(&Terms::of(self.talk, endpoint)).map(Turn::Over)
+                loss.end(&Terms::of(self.talk, endpoint, Role::Client))
+                    .map(Turn::Over)
             }
         }
     }

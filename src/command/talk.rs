@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::{Level, debug, enabled, warn};
 
+use super::record::Record;
 use crate::cli::options::TalkOptions;
 use crate::cli::values::Payload;
 use netkit::connection::prefixed::Prefixed;
@@ -18,6 +19,7 @@ use netkit::connection::tap::hexdump::Hexdump;
 use netkit::connection::tap::log::Log;
 use netkit::connection::tap::{Tap, tapped, tapped_stream};
 use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
+use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::layer::crlf::Crlf;
 use netkit::layer::idle::{IdleLimit, limited};
@@ -54,12 +56,18 @@ pub(super) async fn within(
 /// What holds for a conversation.
 pub(super) struct Terms<'a> {
     endpoint: &'a str,
+    /// Whether we open connections, or they are opened to us.
+    role: Role,
     options: &'a TalkOptions,
 }
 
 impl<'a> Terms<'a> {
-    pub(super) fn of(options: &'a TalkOptions, endpoint: &'a str) -> Self {
-        Terms { endpoint, options }
+    pub(super) fn of(options: &'a TalkOptions, endpoint: &'a str, role: Role) -> Self {
+        Terms {
+            endpoint,
+            role,
+            options,
+        }
     }
 
     /// How long a UDP peer may be silent once our input has ended.
@@ -75,6 +83,7 @@ pub(super) struct Console {
     size: Option<u64>,
     /// What shows lines where standard error would get in the way.
     dump: Option<Arc<Liner>>,
+    record: Record,
 }
 
 type Liner = dyn Fn(&str) -> bool + Send + Sync;
@@ -117,7 +126,16 @@ impl Console {
             stream,
             size,
             dump: None,
+            record: Record::default(),
         })
+    }
+
+    /// The same end, whose conversations are recorded.
+    pub(super) fn recorded(self, record: &Record) -> Self {
+        Console {
+            record: record.clone(),
+            ..self
+        }
     }
 
     /// Another end of ours: `stream`, a terminal where lines are edited. `dump` is where a hexdump goes.
@@ -134,6 +152,7 @@ impl Console {
             stream,
             size: None,
             dump: Some(Arc::new(dump)),
+            record: Record::default(),
         }
     }
 
@@ -267,6 +286,7 @@ impl Console {
                 None => Hexdump::stderr(),
             }));
         }
+        taps.extend(self.record.tap(&peer, terms.role));
         if enabled!(Level::TRACE) {
             taps.push(Box::new(Log::new()));
         }

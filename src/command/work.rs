@@ -2,12 +2,14 @@
 //! Absent: what is served.
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::daemon::{Begun, Daemon};
 use super::host;
 use super::monitored::Metrics;
+use super::record::Record;
 use crate::cli::options::ServerOptions;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
@@ -25,6 +27,8 @@ pub(super) struct Work {
     pub(super) service: Service,
     /// Show what flows.
     pub(super) hexdump: bool,
+    /// Record what flows there.
+    pub(super) record: Option<PathBuf>,
     /// Idle connections are left to the service.
     pub(super) sees_to_idle: bool,
     /// What holds for the peers of datagrams, where the service talks with each.
@@ -54,7 +58,7 @@ impl Work {
     pub(super) fn run(self, options: &ServerOptions, log: &Log) -> Result<Status> {
         let metrics = Metrics::read(&options.metrics)?;
         let all = || self.endpoints.iter().chain(metrics.endpoint());
-        let limits = Limits {
+        let mut limits = Limits {
             max_connections: options
                 .limits
                 .max_connections
@@ -63,6 +67,7 @@ impl Work {
             once: options.limits.once,
             grace: options.ready.grace,
             hexdump: self.hexdump,
+            record: None,
             handshake_timeout: options.limits.handshake.handshake_timeout,
             flow_idle: self.flows.idle,
             flows_max: self.flows.most,
@@ -78,6 +83,9 @@ impl Work {
         let ready = host::ready(&options.ready, output_is_taken)?;
         let bound = host::bind(&self.endpoints)?;
         let monitored = metrics.bind(&bound)?;
+        // Once everything is bound, as it empties a file that is there; by a path of the caller's.
+        let record = Record::to(self.record.as_deref())?;
+        limits.record = record.recording();
         let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
         let reloading = host::Reloading::new(&with_files, self.service.upkeep.clone());
         let mut needs = self.service.talk.needs();
@@ -123,7 +131,7 @@ impl Work {
             // A worker that panicked has said so; the others' work is done all the same.
             other.join().unwrap_or(Ok(()))?;
         }
-        served.map(|()| Status::Done)
+        record.finish(served.map(|()| Status::Done))
     }
 }
 

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::stream::{Io, Through};
+
 /// A reader and writer whose first bytes are already here.
 #[derive(Debug)]
 pub struct Prefixed<T> {
@@ -23,6 +25,12 @@ impl<T> Prefixed<T> {
             prefix,
             given: 0,
         }
+    }
+}
+
+impl Through for Prefixed<Box<dyn Io>> {
+    fn inner(&self) -> &dyn Io {
+        &*self.inner
     }
 }
 

@@ -26,6 +26,20 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {
     }
 }
 
+/// What stands in front of another stream and says nothing of its own, so that what happens to the one may as well happen
+/// to the other.
+pub trait Through: Io {
+    /// What it stands in front of.
+    fn inner(&self) -> &dyn Io;
+}
+
+/// From something of a known type to what it stands in front of.
+type Step = fn(&dyn Io) -> Option<&dyn Io>;
+
+fn through<T: Through>(io: &dyn Io) -> Option<&dyn Io> {
+    io.as_any().downcast_ref().map(T::inner)
+}
+
 /// A connection that carries bytes in order. `poll_shutdown` ends our half; reading goes on.
 ///
 /// Both parts sit behind pointers: a task that holds a stream stays small, and ten thousand idle ones cheap.
@@ -38,6 +52,9 @@ pub struct Stream {
     /// Bytes that were read too early, the first at the end; rarely any.
     #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
     early: Option<Box<Vec<u8>>>,
+    /// What can be seen through, the nearest to the wire first.
+    #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
+    steps: Option<Box<Vec<Step>>>,
 }
 
 impl Stream {
@@ -48,6 +65,7 @@ impl Stream {
             facts: Box::new(facts),
             counts: None,
             early: None,
+            steps: None,
         }
     }
 
@@ -70,6 +88,19 @@ impl Stream {
         let mut stream = Stream::new(layer(io), facts);
         stream.counts = counts;
         stream
+    }
+
+    /// The same, for what can be seen through: [`Stream::beneath`] still finds the socket.
+    #[must_use]
+    pub fn map_through<T: Through>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
+        let mut steps = self.steps.take().unwrap_or_default();
+        if self.early.is_some() {
+            steps.push(through::<Prefixed<Box<dyn Io>>>);
+        }
+        let mut mapped = self.map(layer);
+        steps.push(through::<T>);
+        mapped.steps = Some(steps);
+        mapped
     }
 
     /// Gives back, before all the rest, what a layer read beyond its own part. Nothing stands in front of the socket for
@@ -124,14 +155,19 @@ impl Stream {
         if self.early.is_some() {
             return None;
         }
-        self.beneath()
-    }
-
-    /// The `T` below, if no layer stands in front of it: not to be read from, as there may be bytes that come first.
-    #[must_use]
-    pub fn beneath<T: 'static>(&self) -> Option<&T> {
         // Through the box: the trait object's own type is asked, not `Box<dyn Io>`.
         (*self.io).as_any().downcast_ref()
+    }
+
+    /// The bare `T` below, if nothing stands in front of it that cannot be seen through. It is not to be read or written:
+    /// whoever watches or changes the bytes would not know, and there may be bytes that come first.
+    #[must_use]
+    pub fn beneath<T: 'static>(&self) -> Option<&T> {
+        let mut io = &*self.io;
+        for step in self.steps.iter().flat_map(|steps| steps.iter().rev()) {
+            io = step(io)?;
+        }
+        io.as_any().downcast_ref()
     }
 }
 

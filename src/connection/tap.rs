@@ -4,6 +4,9 @@
 pub mod count;
 pub mod hexdump;
 pub mod log;
+pub mod packet;
+pub mod pcapng;
+pub mod record;
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::datagram::Messages;
+use super::stream::{Io, Through};
 use super::{Connection, Datagram, Stream};
 
 /// Which way bytes go, seen from us.
@@ -31,6 +35,11 @@ pub trait Tap: Send + 'static {
     /// This half ended.
     fn end(&mut self, direction: Direction) {
         let _ = direction;
+    }
+
+    /// This half failed. What failed once may be asked again.
+    fn failed(&mut self, direction: Direction, error: &io::Error) {
+        let _ = (direction, error);
     }
 }
 
@@ -52,7 +61,7 @@ pub fn tapped_stream(stream: Stream, taps: Vec<Box<dyn Tap>>) -> Stream {
     if taps.is_empty() {
         stream
     } else {
-        stream.map(|io| Tapped { inner: io, taps })
+        stream.map_through(|io| Tapped { inner: io, taps })
     }
 }
 
@@ -86,6 +95,15 @@ impl<T> Tapped<T> {
             tap.end(direction);
         }
     }
+
+    /// A result, the taps having seen the error if it is one.
+    fn seen<R>(&mut self, direction: Direction, result: io::Result<R>) -> io::Result<R> {
+        result.inspect_err(|error| {
+            for tap in &mut self.taps {
+                tap.failed(direction, error);
+            }
+        })
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Tapped<T> {
@@ -96,7 +114,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tapped<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let room = buf.remaining();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
+        self.seen(Direction::Received, read)?;
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
             self.data(Direction::Received, bytes);
@@ -109,7 +128,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Tapped<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Tapped<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
+        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, buf));
+        let written = self.seen(Direction::Sent, written)?;
         if written > 0 {
             self.data(Direction::Sent, &buf[..written]);
         }
@@ -121,9 +141,16 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Tapped<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+        let ended = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
+        self.seen(Direction::Sent, ended)?;
         self.end(Direction::Sent);
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Through for Tapped<Box<dyn Io>> {
+    fn inner(&self) -> &dyn Io {
+        &*self.inner
     }
 }
 

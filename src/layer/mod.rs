@@ -2,6 +2,7 @@
 //! Absent: sockets, and who asked for the layer.
 
 pub mod crlf;
+pub mod fault;
 pub mod idle;
 pub mod proxy;
 #[cfg(feature = "tls")]

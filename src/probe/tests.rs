@@ -50,3 +50,25 @@ async fn it_is_gone_when_it_is_refused() {
         "connection refused"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_waits_double_up_to_the_interval() {
+    let (_listener, endpoint) = listener();
+    let terms = Terms::default();
+    let mut attempts = Attempts::of(&endpoint, &terms);
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let start = Instant::now();
+        attempts.rest(None).await;
+        waits.push(start.elapsed().as_millis());
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+    // The last look at what has to be stable comes in time, and none after the limit.
+    let start = Instant::now();
+    attempts.rest(Some(start + Duration::from_millis(7))).await;
+    assert_eq!(start.elapsed().as_millis(), 7);
+    tokio::time::advance(terms.limit).await;
+    let late = Instant::now();
+    attempts.rest(None).await;
+    assert_eq!(late.elapsed(), Duration::ZERO);
+}

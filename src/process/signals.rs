@@ -39,7 +39,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
             hangup: unix::signal(SignalKind::hangup())?,
-            _file_limit: unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
+            _file_limit: file_limit()?,
         })
     }
 
@@ -51,6 +51,17 @@ impl Signals {
             _ = self.hangup.recv() => Signal::Hangup,
         }
     }
+}
+
+/// While this lives, and after, a file that has reached its limit is an error of that write.
+fn file_limit() -> io::Result<unix::Signal> {
+    unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))
+}
+
+/// For a run that writes a file beside its work: one that has reached its limit no longer ends the process. Where the
+/// signal cannot be listened to, it does.
+pub fn outlive_file_limit() {
+    let _ = file_limit();
 }
 
 /// Returns when the user interrupts the run; never, if the signal cannot be listened to.

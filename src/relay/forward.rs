@@ -7,12 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+use tracing::debug;
 
 use super::direction::Direction;
 use crate::connection::Stream;
 use crate::connection::pump::Failed;
+use crate::layer::fault::CloseAfter;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,23 @@ pub enum Parted {
     Lost(Side, io::Error),
     /// Nothing moved for so long.
     Idle(Duration),
+    /// So many bytes have passed in one direction, and no more were to. Unlike the others it resets nobody:
+    /// [`Forwarding::part`] is to follow.
+    Enough(u64),
 }
+
+impl Parted {
+    fn lost(side: Side, error: io::Error) -> Self {
+        match CloseAfter::caused(&error) {
+            Some(bytes) => Parted::Enough(bytes),
+            None => Parted::Lost(side, error),
+        }
+    }
+}
+
+/// How long two peers may take to end their halves once we have ended ours. Until then what they send is thrown away:
+/// closing with input unread would be a reset, which may cost them what passed before.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Forwards until both peers have ended, or one connection is lost.
 ///
@@ -68,7 +87,7 @@ impl Future for Forwarding {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.advance(cx);
-        if let Poll::Ready(Err(_)) = polled {
+        if let Poll::Ready(Err(Parted::Lost(..) | Parted::Idle(_))) = polled {
             reset(&self.client);
             reset(&self.target);
         }
@@ -113,19 +132,27 @@ impl Way {
 }
 
 impl Forwarding {
+    /// Ends both connections in good order, so that all that has passed arrives.
+    pub async fn part(self) {
+        debug!(peer = %self.client.facts().peer, "enough has passed: closing");
+        let ended = async { tokio::join!(leave(self.client), leave(self.target)) };
+        // Who does not end in time has had the end all the same.
+        let _ = tokio::time::timeout(LINGER, ended).await;
+    }
+
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Parted>> {
         let (client, target) = (&mut self.client, &mut self.target);
         self.turn = !self.turn;
         for up in [self.turn, !self.turn] {
             if up {
                 let polled = self.up.poll(cx, client, target);
-                polled.map_err(|error| Parted::Lost(Side::Client, error))?;
+                polled.map_err(|error| Parted::lost(Side::Client, error))?;
                 if self.up.lost.is_some() {
                     self.down.direction.withhold_end();
                 }
             } else {
                 let polled = self.down.poll(cx, target, client);
-                polled.map_err(|error| Parted::Lost(Side::Target, error))?;
+                polled.map_err(|error| Parted::lost(Side::Target, error))?;
                 if self.down.lost.is_some() {
                     self.up.direction.withhold_end();
                 }
@@ -145,6 +172,13 @@ impl Forwarding {
                 idle.poll(cx, moved).map(|limit| Err(Parted::Idle(limit)))
             }
         }
+    }
+}
+
+/// Ends our half, and throws away what comes until the other one ends.
+async fn leave(mut stream: Stream) {
+    if stream.shutdown().await.is_ok() {
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
 }
 
@@ -181,8 +215,8 @@ impl Idle {
     }
 }
 
-/// Has the connection end with a reset when it is dropped, where it is one that can: a layer such as TLS leaves out its
-/// own end instead, and a UNIX socket knows none.
+/// Has the connection end with a reset when it is dropped, where it is one that can, whoever looks on: a layer such as TLS
+/// leaves out its own end instead, and a UNIX socket knows none.
 pub fn reset(stream: &Stream) {
     if let Some(socket) = stream.beneath::<TcpStream>() {
         // If it fails, the connection is gone already.

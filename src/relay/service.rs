@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -15,6 +16,8 @@ use super::targets::Targets;
 use crate::connection::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::error::reason;
+use crate::layer::fault::chance::Chance;
+use crate::layer::fault::{Faults, faulty};
 use crate::layer::idle::IdleLimit;
 use crate::need::Need;
 use crate::protocol::{Exchange, Talk};
@@ -38,16 +41,47 @@ struct Shared {
     targets: Targets,
     terms: Terms,
     refusals: Refusals,
+    faulting: Option<Faulting>,
+}
+
+/// What goes wrong on purpose, in both directions.
+struct Faulting {
+    faults: Faults,
+    seed: u64,
+    /// Pairs so far: each has chances of its own.
+    pairs: AtomicU64,
+}
+
+impl Faulting {
+    /// Each stream has faults in what is read of it, so that nothing passes through both.
+    fn between(&self, client: Stream, target: Stream) -> (Stream, Stream) {
+        let pair = self.pairs.fetch_add(1, Relaxed).wrapping_mul(2);
+        let faulty = |stream, number| faulty(stream, &self.faults, Chance::branch(self.seed, number));
+        (faulty(client, pair), faulty(target, pair.wrapping_add(1)))
+    }
 }
 
 impl Relay {
     /// A relay to `targets`.
     #[must_use]
     pub fn new(targets: Targets, terms: Terms) -> Self {
+        Relay::of(targets, terms, None)
+    }
+
+    /// A relay as [`Relay::new`] makes it, with faults in both directions between two streams. Chance is drawn by `seed`,
+    /// for each pair anew.
+    #[must_use]
+    pub fn with_faults(targets: Targets, terms: Terms, faults: Faults, seed: u64) -> Self {
+        let pairs = AtomicU64::new(0);
+        Relay::of(targets, terms, Some(Faulting { faults, seed, pairs }))
+    }
+
+    fn of(targets: Targets, terms: Terms, faulting: Option<Faulting>) -> Self {
         Relay(Arc::new(Shared {
             targets,
             terms,
             refusals: Refusals::default(),
+            faulting,
         }))
     }
 }
@@ -87,13 +121,21 @@ impl Shared {
             }
         };
         say(client.facts(), target.facts());
-        forward(client, target, self.terms.idle)
-            .await
-            .map_err(|parted| match parted {
-                Parted::Lost(Side::Client, error) => error,
-                Parted::Lost(Side::Target, error) => of_target(&error),
-                Parted::Idle(limit) => io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit)),
-            })
+        let (client, target) = match &self.faulting {
+            None => (client, target),
+            Some(faulting) => faulting.between(client, target),
+        };
+        let mut forwarding = forward(client, target, self.terms.idle);
+        match (&mut forwarding).await {
+            Ok(()) => Ok(()),
+            Err(Parted::Lost(Side::Client, error)) => Err(error),
+            Err(Parted::Lost(Side::Target, error)) => Err(of_target(&error)),
+            Err(Parted::Idle(limit)) => Err(io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit))),
+            Err(Parted::Enough(_)) => {
+                Box::pin(forwarding.part()).await;
+                Ok(())
+            }
+        }
     }
 
     async fn framed(&self, client: Stream, target: Datagram) -> io::Result<()> {

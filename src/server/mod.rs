@@ -39,9 +39,11 @@ use self::stop::Stop;
 use crate::connection::refusals::Refusals;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
+use crate::connection::tap::record::Recording;
 use crate::connection::tap::{Tap, tapped_datagram, tapped_stream};
 use crate::connection::{Connection, Datagram, Stream};
 use crate::diagnostic::counted;
+use crate::endpoint::Role;
 use crate::error::reason;
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
@@ -70,6 +72,8 @@ pub struct Limits {
     pub flow_idle: Duration,
     /// At most so many flows at once on an endpoint; that which was idle for the longest makes room.
     pub flows_max: usize,
+    /// Record what flows.
+    pub record: Option<Recording>,
 }
 
 impl Default for Limits {
@@ -83,6 +87,7 @@ impl Default for Limits {
             hexdump: false,
             flow_idle: Duration::from_secs(60),
             flows_max: 4096,
+            record: None,
         }
     }
 }
@@ -491,6 +496,9 @@ impl Server {
         if self.0.limits.hexdump {
             taps.push(Box::new(Hexdump::of(peer.clone())));
         }
+        if let Some(recording) = &self.0.limits.record {
+            taps.push(recording.datagrams(datagram.facts(), Role::Server));
+        }
         if let Some(noted) = &mut noted {
             if let Some(count) = datagram.count() {
                 noted.count = count.clone();
@@ -513,14 +521,18 @@ impl Server {
     }
 
     fn is_plain(&self) -> bool {
-        self.0.limits.idle_timeout.is_none() && !self.0.limits.hexdump && self.0.book.is_none()
+        let limits = &self.0.limits;
+        limits.idle_timeout.is_none() && !limits.hexdump && limits.record.is_none() && self.0.book.is_none()
     }
 
     async fn converse(&self, mut stream: Stream, watched: Watched) {
         let Watched { mut noted, entry } = watched;
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
         if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::of(stream.facts().peer.to_string())));
+            taps.push(Box::new(Hexdump::of_connection(stream.facts())));
+        }
+        if let Some(recording) = &self.0.limits.record {
+            taps.push(recording.stream(stream.facts(), Role::Server));
         }
         if let Some(noted) = &mut noted {
             // A layer may have learnt who it is that speaks.

@@ -3,15 +3,20 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Direction, Tap};
+use crate::connection::{Address, Facts};
 
 /// Bytes in a line.
 const WIDTH: usize = 16;
 
 /// The peer that was dumped last on standard error, which all connections share.
 static LAST: Mutex<String> = Mutex::new(String::new());
+
+/// Connections so far whose peers have no address.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// The tap that dumps.
 pub struct Hexdump {
@@ -48,10 +53,27 @@ impl Hexdump {
         Hexdump::named(std::io::stderr(), peer, &LAST)
     }
 
+    /// As [`Hexdump::of`], for a connection: peers that have no address, as the clients of a UNIX socket, are told apart
+    /// by a number.
+    #[must_use]
+    pub fn of_connection(facts: &Facts) -> Self {
+        Hexdump::of(name(&facts.peer, &CONNECTIONS))
+    }
+
     fn named(out: impl Write + Send + 'static, peer: String, last: &'static Mutex<String>) -> Self {
         Hexdump {
             peer: Some((peer, last)),
             ..Hexdump::new(out)
+        }
+    }
+}
+
+fn name(peer: &Address, connections: &AtomicU64) -> String {
+    match peer {
+        Address::Inet(_) => peer.to_string(),
+        _ => {
+            let number = connections.fetch_add(1, Relaxed) + 1;
+            format!("{peer}, connection {number}")
         }
     }
 }
@@ -147,6 +169,15 @@ mod tests {
 > 00000006  21                                                |!|
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn peers_without_an_address_have_numbers() {
+        let connections = AtomicU64::new(0);
+        let name = |peer| name(&peer, &connections);
+        assert_eq!(name(Address::Unnamed), "unnamed, connection 1");
+        assert_eq!(name(Address::Inet("127.0.0.1:5".parse().unwrap())), "127.0.0.1:5");
+        assert_eq!(name(Address::Unnamed), "unnamed, connection 2");
     }
 
     #[test]

@@ -356,7 +356,7 @@ impl World {
                 assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
                 assert_eq!(self.peer(*side).last, Some(Last::Broken), "it was the other one");
             }
-            Err(Parted::Idle(_)) => panic!("there is no limit"),
+            Err(Parted::Idle(_) | Parted::Enough(_)) => panic!("there is no limit"),
         }
         for (from, to) in [(Side::Client, Side::Target), (Side::Target, Side::Client)] {
             let (from, to) = (self.peer(from), self.peer(to));

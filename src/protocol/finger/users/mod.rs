@@ -7,6 +7,8 @@ pub mod file;
 pub mod memory;
 pub mod system;
 #[cfg(feature = "http")]
+mod unasked;
+#[cfg(feature = "http")]
 pub mod web;
 
 use crate::connection::BoxFuture;

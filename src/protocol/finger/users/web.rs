@@ -11,6 +11,7 @@ use hyper::{Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 
+use super::unasked::Unasked;
 use super::{ANSWER_MAX, NAME_MAX, Users, Wanted};
 use crate::connection::{BoxFuture, Connection, Dial, Stream};
 use crate::endpoint::Spec;
@@ -116,7 +117,10 @@ impl Web {
 async fn exchange(stream: Stream, request: Request<Empty<Bytes>>) -> Result<(StatusCode, Vec<u8>)> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_MAX);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(wrong)?;
+    let (mut sender, connection) = builder
+        .handshake(TokioIo::new(Unasked::new(stream)))
+        .await
+        .map_err(wrong)?;
     let talk = async move {
         let response = sender.send_request(request).await.map_err(wrong)?;
         let status = response.status();
@@ -302,6 +306,33 @@ mod tests {
         ] {
             let error = ask("http://h/", "a", says).await.0.unwrap_err().to_string();
             assert!(error.contains(why) && !error.is_empty(), "{error}");
+        }
+    }
+
+    /// Answers whoever connects, without a look at what they want.
+    struct Hasty;
+
+    impl Dial for Hasty {
+        fn dial(&self, _: Spec) -> BoxFuture<'static, Result<Connection>> {
+            let (ours, mut theirs) = pair(1000);
+            Box::pin(async move {
+                let says = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi\n";
+                theirs.write_all(says).await.unwrap();
+                tokio::spawn(async move { theirs.read_to_end(&mut Vec::new()).await });
+                Ok(Connection::Stream(ours))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_be_there_before_the_question() {
+        let web = Web::new("http://h/", Arc::new(Hasty)).unwrap();
+        let wanted = Wanted {
+            name: "a".into(),
+            long: false,
+        };
+        for _ in 0..20 {
+            assert_eq!(web.find(&wanted).await.unwrap(), Some(b"hi\n".to_vec()));
         }
     }
 
