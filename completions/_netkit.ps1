@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
+            [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Play scripts that test servers and clients, or run a command beside servers')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
@@ -358,6 +359,26 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'netkit;run' {
+            [CompletionResult]::new('--with', '--with', [CompletionResultType]::ParameterName, 'A server to start beside a command: NAME=''serve PROTOCOL ENDPOINT...'' or NAME=''relay ...'', with any of their flags')
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Play only scripts whose path matches this regex; a part of a name is one')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many scripts are played at once')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many scripts are played at once')
+            [CompletionResult]::new('--junit', '--junit', [CompletionResultType]::ParameterName, 'Write a report as JUnit''s XML as well; the file appears whole')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How a line of the log is written')
+            [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Log to a file instead of standard error; SIGHUP reopens it')
+            [CompletionResult]::new('--syslog', '--syslog', [CompletionResultType]::ParameterName, 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit')
+            [CompletionResult]::new('--tap', '--tap', [CompletionResultType]::ParameterName, 'Report as TAP, version 14')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Report as JSON, one object when all have been played')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the directory of a script that failed; the report says where it is')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log connections; twice: log data too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Log errors only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'netkit;wait' {
             [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after so long, with status 4')
@@ -435,6 +456,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('relay', 'relay', [CompletionResultType]::ParameterValue, 'Forward every accepted connection to a client endpoint')
             [CompletionResult]::new('cert', 'cert', [CompletionResultType]::ParameterValue, 'Make certificates and keys, and look at them')
             [CompletionResult]::new('finger', 'finger', [CompletionResultType]::ParameterValue, 'Query a finger server')
+            [CompletionResult]::new('run', 'run', [CompletionResultType]::ParameterValue, 'Play scripts that test servers and clients, or run a command beside servers')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Return once every endpoint accepts a connection, and then run a command')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Show how an endpoint string is read, as client and as server')
             [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does')
@@ -479,6 +501,9 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             break
         }
         'netkit;help;finger' {
+            break
+        }
+        'netkit;help;run' {
             break
         }
         'netkit;help;wait' {

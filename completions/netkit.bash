@@ -43,6 +43,9 @@ _netkit() {
             netkit,relay)
                 cmd="netkit__subcmd__relay"
                 ;;
+            netkit,run)
+                cmd="netkit__subcmd__run"
+                ;;
             netkit,serve)
                 cmd="netkit__subcmd__serve"
                 ;;
@@ -115,6 +118,9 @@ _netkit() {
             netkit__subcmd__help,relay)
                 cmd="netkit__subcmd__help__subcmd__relay"
                 ;;
+            netkit__subcmd__help,run)
+                cmd="netkit__subcmd__help__subcmd__run"
+                ;;
             netkit__subcmd__help,serve)
                 cmd="netkit__subcmd__help__subcmd__serve"
                 ;;
@@ -146,7 +152,7 @@ _netkit() {
 
     case "${cmd}" in
         netkit)
-            opts="-v -q -h -V --verbose --quiet --log-format --log-file --syslog --help --version serve connect listen relay cert finger wait explain translate completions manual help"
+            opts="-v -q -h -V --verbose --quiet --log-format --log-file --syslog --help --version serve connect listen relay cert finger run wait explain translate completions manual help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -873,7 +879,7 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__help)
-            opts="serve connect listen relay cert finger wait explain translate completions manual help"
+            opts="serve connect listen relay cert finger run wait explain translate completions manual help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1069,6 +1075,20 @@ _netkit() {
             return 0
             ;;
         netkit__subcmd__help__subcmd__relay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netkit__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1427,6 +1447,63 @@ _netkit() {
                     return 0
                     ;;
                 --umask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --syslog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        netkit__subcmd__run)
+            opts="-j -v -q -h --with --filter --jobs --tap --json --junit --keep --verbose --quiet --log-format --log-file --syslog --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --junit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

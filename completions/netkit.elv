@@ -35,6 +35,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
+            cand run 'Play scripts that test servers and clients, or run a command beside servers'
             cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
@@ -336,6 +337,25 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'netkit;run'= {
+            cand --with 'A server to start beside a command: NAME=''serve PROTOCOL ENDPOINT...'' or NAME=''relay ...'', with any of their flags'
+            cand --filter 'Play only scripts whose path matches this regex; a part of a name is one'
+            cand -j 'How many scripts are played at once'
+            cand --jobs 'How many scripts are played at once'
+            cand --junit 'Write a report as JUnit''s XML as well; the file appears whole'
+            cand --log-format 'How a line of the log is written'
+            cand --log-file 'Log to a file instead of standard error; SIGHUP reopens it'
+            cand --syslog 'Log to the system''s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit'
+            cand --tap 'Report as TAP, version 14'
+            cand --json 'Report as JSON, one object when all have been played'
+            cand --keep 'Keep the directory of a script that failed; the report says where it is'
+            cand -v 'Log connections; twice: log data too'
+            cand --verbose 'Log connections; twice: log data too'
+            cand -q 'Log errors only'
+            cand --quiet 'Log errors only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'netkit;wait'= {
             cand -t 'Give up after so long, with status 4'
             cand --timeout 'Give up after so long, with status 4'
@@ -408,6 +428,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand relay 'Forward every accepted connection to a client endpoint'
             cand cert 'Make certificates and keys, and look at them'
             cand finger 'Query a finger server'
+            cand run 'Play scripts that test servers and clients, or run a command beside servers'
             cand wait 'Return once every endpoint accepts a connection, and then run a command'
             cand explain 'Show how an endpoint string is read, as client and as server'
             cand translate 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
@@ -441,6 +462,8 @@ set edit:completion:arg-completer[netkit] = {|@words|
         &'netkit;help;cert;trust'= {
         }
         &'netkit;help;finger'= {
+        }
+        &'netkit;help;run'= {
         }
         &'netkit;help;wait'= {
         }

@@ -38,6 +38,7 @@ complete -c netkit -n "__fish_netkit_needs_command" -f -a "listen" -d 'Accept on
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "cert" -d 'Make certificates and keys, and look at them'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "finger" -d 'Query a finger server'
+complete -c netkit -n "__fish_netkit_needs_command" -f -a "run" -d 'Play scripts that test servers and clients, or run a command beside servers'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
 complete -c netkit -n "__fish_netkit_needs_command" -f -a "translate" -d 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
@@ -293,6 +294,20 @@ complete -c netkit -n "__fish_netkit_using_subcommand finger" -s l -l long -d 'A
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand finger" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l with -d 'A server to start beside a command: NAME=\'serve PROTOCOL ENDPOINT...\' or NAME=\'relay ...\', with any of their flags' -r
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l filter -d 'Play only scripts whose path matches this regex; a part of a name is one' -r
+complete -c netkit -n "__fish_netkit_using_subcommand run" -s j -l jobs -d 'How many scripts are played at once' -r
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l junit -d 'Write a report as JUnit\'s XML as well; the file appears whole' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
+json\t'an object a line'"
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l log-file -d 'Log to a file instead of standard error; SIGHUP reopens it' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l syslog -d 'Log to the system\'s log, /dev/log, instead of standard error; PREFIX is our name there, by default netkit' -r
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l tap -d 'Report as TAP, version 14'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l json -d 'Report as JSON, one object when all have been played'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -l keep -d 'Keep the directory of a script that failed; the report says where it is'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -s v -l verbose -d 'Log connections; twice: log data too'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -s q -l quiet -d 'Log errors only'
+complete -c netkit -n "__fish_netkit_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -s t -l timeout -d 'Give up after so long, with status 4' -r
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -l attempt-timeout -d 'The limit on one attempt; one that is not answered by then is followed by the next' -r
 complete -c netkit -n "__fish_netkit_using_subcommand wait" -s i -l interval -d 'The longest wait between two attempts' -r
@@ -336,18 +351,19 @@ complete -c netkit -n "__fish_netkit_using_subcommand manual" -l syslog -d 'Log 
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s v -l verbose -d 'Log connections; twice: log data too'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s q -l quiet -d 'Log errors only'
 complete -c netkit -n "__fish_netkit_using_subcommand manual" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "finger" -d 'Query a finger server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "translate" -d 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
-complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger wait explain translate completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "serve" -d 'Run a built-in protocol on one or more server endpoints'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "connect" -d 'Wire a client endpoint to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "listen" -d 'Accept on a server endpoint and wire it to stdin/stdout'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "relay" -d 'Forward every accepted connection to a client endpoint'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "cert" -d 'Make certificates and keys, and look at them'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "finger" -d 'Query a finger server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "run" -d 'Play scripts that test servers and clients, or run a command beside servers'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "wait" -d 'Return once every endpoint accepts a connection, and then run a command'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "explain" -d 'Show how an endpoint string is read, as client and as server'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "translate" -d 'Print the netkit line that does what a line of nc, ncat, socat, openssl or stunnel does'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "manual" -d 'Write the manual pages into a directory'
+complete -c netkit -n "__fish_netkit_using_subcommand help; and not __fish_seen_subcommand_from serve connect listen relay cert finger run wait explain translate completions manual help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "self-signed" -d 'Make a certificate that vouches for itself, and its key'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "ca" -d 'Make an authority, which can issue certificates'
 complete -c netkit -n "__fish_netkit_using_subcommand help; and __fish_seen_subcommand_from cert" -f -a "issue" -d 'Issue a certificate of an authority'
