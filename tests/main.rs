@@ -40,6 +40,8 @@ mod relay_datagrams;
 #[cfg(feature = "regex")]
 mod run;
 mod sandbox;
+#[cfg(all(feature = "regex", feature = "tls"))]
+mod scripts;
 mod serve;
 mod tables;
 mod terminal;

@@ -65,6 +65,8 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     #[cfg(feature = "config")]
     pages.push(("netkit-lines.5".to_owned(), lines_page()));
     pages.push(("netkit-finger.5".to_owned(), finger_page()));
+    #[cfg(feature = "regex")]
+    pages.push(("netkit-script.5".to_owned(), script_page()));
     Ok(pages)
 }
 
@@ -142,6 +144,17 @@ fn finger_page() -> Vec<u8> {
     page.text([roman("netkit-finger - where netkit serve finger finds users")]);
     sections(&mut page, netkit::protocol::finger::MANUAL);
     see_also(&mut page, &[("netkit-serve", "1"), ("netkit-finger", "1")]);
+    page.to_roff().into_bytes()
+}
+
+#[cfg(feature = "regex")]
+fn script_page() -> Vec<u8> {
+    let mut page = Roff::new();
+    page.control("TH", ["NETKIT-SCRIPT", "5", "", SOURCE]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("netkit-script - scripts that netkit run plays")]);
+    sections(&mut page, netkit::script::MANUAL);
+    see_also(&mut page, &[("netkit-run", "1"), ("netkit-endpoints", "7")]);
     page.to_roff().into_bytes()
 }
 

@@ -27,6 +27,10 @@ use crate::diagnostic::line_of;
 pub use refusal::{Kind, Refusal};
 pub use step::{Action, Place, Step};
 
+/// The manual of scripts, as sections of a page: a line at the margin is a heading. Behind a line that is the name of a file
+/// and a colon stands what is in that file, two columns further in.
+pub const MANUAL: &str = include_str!("manual.txt");
+
 /// The verbs that `start` runs: those that serve until they are told to stop.
 pub const VERBS: &[&str] = &["serve", "relay"];
 /// The alerts of TLS that break a connection, by their names in RFC 8446.
