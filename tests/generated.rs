@@ -114,6 +114,7 @@ fn pages() -> Vec<String> {
         "netkit-endpoints.7",
         "netkit-finger.5",
         "netkit-lines.5",
+        "netkit-script.5",
         "netkit.1",
     ]
     .map(str::to_owned)
