@@ -213,14 +213,16 @@ impl Eq for Step {}
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// `start NAME: serve ...`: runs a verb of ours, and goes on when all its endpoints are bound.
+    /// `start NAME [within D]: serve ...`: runs a verb of ours, and goes on when all its endpoints are bound. A part that has
+    /// the name already is stopped first.
     Start {
         /// Of the part.
         name: Name,
         /// The verb, which is one of [`super::VERBS`] and holds no variable, and its arguments.
         command: Vec<Text>,
     },
-    /// `launch NAME: PROGRAM ...`: runs an outside program, without a shell, and goes on at once.
+    /// `launch NAME: PROGRAM ...`: runs an outside program, without a shell, and goes on at once. A part that has the name
+    /// already is stopped first.
     Launch {
         /// Of the part.
         name: Name,
@@ -325,7 +327,8 @@ pub enum Action {
         /// At least one step.
         steps: Vec<Step>,
     },
-    /// `parallel`, branches with `and` between them, `end`: all at once; done when all are, and the first failure ends all.
+    /// `parallel`, branches with `and` between them, `end`: all at once; done when all are, and the first failure
+    /// ends all. One connection may be read in one branch and written in another.
     Parallel {
         /// From 2 to [`super::BRANCHES_MAX`], each with at least one step.
         branches: Vec<Vec<Step>>,
