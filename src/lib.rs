@@ -42,4 +42,11 @@ pub mod terminal;
 pub mod transport;
 pub mod units;
 #[cfg(any(feature = "config", feature = "regex", feature = "tls"))]
+#[cfg_attr(
+    not(any(feature = "config", feature = "tls")),
+    allow(
+        dead_code,
+        reason = "a script is read once, and nobody asks what kind of file it was"
+    )
+)]
 mod whole;
