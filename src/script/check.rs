@@ -1,23 +1,17 @@
-//! Whether a script makes sense before it is played: every name is known where it is used and stands for the right thing,
-//! and what is literal can be read: endpoints, files, programs.
-//! Absent: the grammar, and anything that only playing can tell.
+//! Whether a script makes sense before it is played: every name is known where it is used and stands for the right thing.
+//! Absent: what is literal (`literal`), the grammar, and anything that only playing can tell.
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
 
-use super::refusal::{Kind, Refusal, Wrong, shown};
+use super::refusal::{Kind, Refusal, Wrong};
 use super::step::{
     Action, Claim, Expectation, Failure, Field, Holder, Name, Pattern, Payload, Piece, Place, Step, Text,
     Value, Variable,
 };
 use super::{REFUSALS_MAX, Script};
-use crate::diagnostic::{Span, quoted};
-use crate::endpoint::{Refused, Role, nearest};
-use crate::error::reason;
-use crate::transport::reading::{ClientEndpoint, ServerEndpoint};
+use crate::diagnostic::quoted;
+use crate::endpoint::{Role, nearest};
 
 /// What a name can stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +47,14 @@ impl Thing {
 type Known = BTreeMap<String, Thing>;
 
 /// Walks through a script in its order.
-struct Walk<'a> {
-    script: &'a Script,
+pub(super) struct Walk<'a> {
+    pub(super) script: &'a Script,
     known: Known,
     /// What any name was first made to be, even where it is not known any more.
     was: Known,
     /// Where names were made since the current branch began.
     made: Vec<(String, Place)>,
-    wrongs: Vec<Wrong>,
+    pub(super) wrongs: Vec<Wrong>,
 }
 
 pub(super) fn check(script: &Script) -> Result<(), Vec<Refusal>> {
@@ -253,7 +247,7 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self, text: &Text) {
+    pub(super) fn text(&mut self, text: &Text) {
         self.pieces(&text.pieces);
     }
 
@@ -392,127 +386,5 @@ impl Walk<'_> {
             Expectation::Matches(pattern) => self.pattern(pattern, true),
             Expectation::Close | Expectation::Reset | Expectation::Alert(_) | Expectation::Silence(_) => {}
         }
-    }
-
-    fn endpoint(&mut self, text: &Text, role: Role) {
-        self.text(text);
-        let Some(literal) = text.literal() else {
-            return;
-        };
-        let literal = OsStr::from_bytes(literal);
-        let read = match role {
-            Role::Client => ClientEndpoint::parse(literal).map(|endpoint| endpoint.type_name()),
-            Role::Server => ServerEndpoint::parse(literal).map(|endpoint| endpoint.type_name()),
-        };
-        match read {
-            // Those of the process, which the scripts of a run would share.
-            Ok(name @ ("stdio" | "fd" | "systemd")) => {
-                let message = format!("a script has no {} endpoint of its own", quoted(name));
-                self.wrongs
-                    .push(Wrong::new(Kind::BadEndpoint, text.place, message));
-            }
-            Ok(_) => {}
-            Err(refused) => self.wrongs.push(self.refused(text, refused)),
-        }
-    }
-
-    /// The same place in the script as in the endpoint string, where it was written without escapes and variables.
-    fn refused(&self, text: &Text, refused: Refused) -> Wrong {
-        let diagnostic = refused.diagnostic;
-        let written = self
-            .script
-            .sources
-            .get(text.place.source)
-            .and_then(|source| source.text.get(text.place.span.start..text.place.span.end))
-            .unwrap_or_default();
-        let before = written
-            .find(&diagnostic.source)
-            .filter(|at| *at <= 1 && !diagnostic.source.is_empty());
-        let place = match before {
-            Some(before) => Place {
-                span: Span::new(
-                    text.place.span.start + before + diagnostic.span.start,
-                    text.place.span.start + before + diagnostic.span.end,
-                ),
-                ..text.place
-            },
-            None => text.place,
-        };
-        Wrong {
-            kind: Kind::BadEndpoint,
-            place,
-            message: diagnostic.message,
-            help: diagnostic.help,
-        }
-    }
-
-    /// The text, where all of it is known already.
-    fn now(&self, text: &Text) -> Option<OsString> {
-        let mut bytes = Vec::new();
-        for piece in &text.pieces {
-            match piece {
-                Piece::Bytes(plain) => bytes.extend_from_slice(plain),
-                Piece::Variable(Variable {
-                    of: Holder::Directory,
-                    place,
-                    ..
-                }) => bytes.extend_from_slice(self.script.folder(*place).as_os_str().as_bytes()),
-                Piece::Variable(Variable {
-                    of: Holder::Environment(name),
-                    ..
-                }) => bytes.extend_from_slice(env::var_os(name)?.as_bytes()),
-                Piece::Variable(_) => return None,
-            }
-        }
-        Some(OsString::from_vec(bytes))
-    }
-
-    fn file(&mut self, file: &Text) {
-        let Some(name) = self.now(file) else {
-            return;
-        };
-        let path = self.script.folder(file.place).join(name);
-        let why = match std::fs::metadata(&path) {
-            Ok(found) if found.is_dir() => String::from("it is a directory, not a file"),
-            Ok(_) => return,
-            Err(error) => reason(&error),
-        };
-        let message = format!("could not read {}: {why}", shown(&path));
-        self.wrongs.push(Wrong::new(Kind::BadFile, file.place, message));
-    }
-
-    /// A program whose name is known has to be there.
-    fn program(&mut self, program: &Text) {
-        let Some(name) = self.now(program) else {
-            return;
-        };
-        let path = Path::new(&name);
-        let found = match name.as_bytes() {
-            bytes if bytes.contains(&b'/') => path.is_relative() || path.is_file(),
-            _ => env::var_os("PATH")
-                .is_some_and(|all| env::split_paths(&all).any(|folder| folder.join(path).is_file())),
-        };
-        if !found || name.is_empty() {
-            let message = format!("there is no program {}", quoted(&name.to_string_lossy()));
-            self.wrongs
-                .push(Wrong::new(Kind::BadFile, program.place, message));
-        }
-    }
-}
-
-impl Script {
-    /// The directory of the file that something was written in: what `$DIR` stands for, absolute if that can be known.
-    #[must_use]
-    pub fn folder(&self, place: Place) -> PathBuf {
-        let path = self
-            .source(place)
-            .map_or(Path::new(""), |source| source.path.as_path());
-        let folder = path.parent().unwrap_or(Path::new(""));
-        std::path::absolute(if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        })
-        .unwrap_or_else(|_| folder.to_owned())
     }
 }

@@ -6,7 +6,9 @@ mod check;
 pub mod chosen;
 pub mod cut;
 pub mod difference;
+mod expected;
 mod grammar;
+mod literal;
 mod pattern;
 pub mod play;
 mod reading;
@@ -15,6 +17,7 @@ pub mod report;
 pub mod step;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod words;
 mod written;
 
@@ -157,5 +160,20 @@ impl Script {
     pub fn line(&self, place: Place) -> &str {
         self.source(place)
             .map_or("", |source| line_of(&source.text, place.span).1.trim())
+    }
+
+    /// The directory of the file that something was written in: what `$DIR` stands for, absolute if that can be known.
+    #[must_use]
+    pub fn folder(&self, place: Place) -> PathBuf {
+        let path = self
+            .source(place)
+            .map_or(Path::new(""), |source| source.path.as_path());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        std::path::absolute(if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        })
+        .unwrap_or_else(|_| folder.to_owned())
     }
 }
