@@ -27,6 +27,9 @@ use crate::script::step::{
 use crate::transport::reading::{ClientEndpoint, ServerEndpoint};
 use crate::units::size_text;
 
+/// How often a program that is waited for is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 impl Stage<'_> {
     /// Plays a step, with those in it.
     pub(super) fn play<'b>(&'b self, step: &'b Step) -> BoxFuture<'b, Result<(), Fault>> {
@@ -265,7 +268,31 @@ impl Stage<'_> {
                 done.map_err(|error| Fault::error(place, &error))
             }));
         }
-        branches::all(waits).await
+        let arriving = branches::all(waits);
+        if gone {
+            return arriving.await;
+        }
+        tokio::select! {
+            biased;
+            done = arriving => done,
+            name = self.forsaken() => Err(Fault::new(
+                place,
+                format!("nobody is there, and {name}, the last that was launched, has failed"),
+            )),
+        }
+    }
+
+    /// Returns when the program that was launched last has failed: it is most likely who is waited for.
+    async fn forsaken(&self) -> String {
+        loop {
+            if let Some(part) = self.last_launched()
+                && let Ok(part) = part.try_lock()
+                && part.has_failed()
+            {
+                return part.name().to_owned();
+            }
+            sleep_until(Instant::now() + LOOK_AGAIN).await;
+        }
     }
 
     /// A connection that was to be made, or not.
@@ -423,9 +450,9 @@ impl Stage<'_> {
         }
         if let Some(captures) = captures {
             for name in pattern.capture_names().flatten() {
-                if let Some(part) = captures.name(name) {
-                    self.set(name, part.as_bytes().to_vec());
-                }
+                // A group that took no part is empty, as the script may use it all the same.
+                let value = captures.name(name).map_or(&b""[..], |part| part.as_bytes());
+                self.set(name, value.to_vec());
             }
         }
         Ok(())

@@ -226,6 +226,16 @@ impl Part {
         }
     }
 
+    /// Whether it has ended otherwise than with status 0.
+    pub fn has_failed(&self) -> bool {
+        if let Some(status) = self.status {
+            return !status.success();
+        }
+        let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let looked = self.group.map(|group| waitid(WaitId::Pid(group), only_look));
+        matches!(looked, Some(Ok(Some(status))) if status.exit_status() != Some(0))
+    }
+
     /// Waits for its end; what it started ends with it. Cancel safe.
     pub async fn wait(&mut self) -> Option<ExitStatus> {
         self.ended().await;

@@ -107,8 +107,10 @@ impl Search {
                         captures: pattern
                             .capture_names()
                             .flatten()
-                            .filter_map(|name| {
-                                Some((name.to_owned(), captures.name(name)?.as_bytes().to_vec()))
+                            .map(|name| {
+                                // A group that took no part is empty: the script may use it all the same.
+                                let value = captures.name(name).map_or(&b""[..], |part| part.as_bytes());
+                                (name.to_owned(), value.to_vec())
                             })
                             .collect(),
                     }),
@@ -211,7 +213,13 @@ mod tests {
             panic!()
         };
         assert_eq!(found.end, 8);
-        assert_eq!(found.captures, [("dots".to_owned(), b"...".to_vec())]);
+        assert_eq!(
+            found.captures,
+            [
+                ("dots".to_owned(), b"...".to_vec()),
+                ("none".to_owned(), Vec::new())
+            ]
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::script::report::{ConversationTold, Failure, PartTold, StepTold};
 use crate::script::step::{Place, Step};
 use crate::units::duration_text;
 
-/// Steps that are told of; a loop may have many more.
+/// Steps that are told of, each with all its rounds in one.
 const STEPS_MAX: usize = 500;
 
 /// Conversations that a failure shows.
@@ -128,8 +128,17 @@ impl<'a> Stage<'a> {
             line: self.script.line(step.place).to_owned(),
             took,
             passed,
+            times: 1,
         };
         let mut props = self.props();
+        let same = |earlier: &&mut StepTold| {
+            earlier.passed && (earlier.number, &earlier.file) == (told.number, &told.file)
+        };
+        if let (true, Some(earlier)) = (passed, props.steps.iter_mut().find(same)) {
+            earlier.times += 1;
+            earlier.took += took;
+            return;
+        }
         if props.steps.len() < STEPS_MAX {
             props.steps.push(told);
         } else {
@@ -210,6 +219,13 @@ impl<'a> Stage<'a> {
         found
             .map(|cast| Arc::clone(&cast.part))
             .ok_or_else(|| Fault::new(place, format!("{name} was not started")))
+    }
+
+    /// The part that came last, unless it is a server of ours, which tells by itself that it listens.
+    pub(super) fn last_launched(&self) -> Option<Arc<Turn<Part>>> {
+        let props = self.props();
+        let last = props.parts.last().filter(|cast| cast.endpoints.is_empty());
+        last.map(|cast| Arc::clone(&cast.part))
     }
 
     /// The part takes the name, which nobody else has any more.

@@ -33,6 +33,7 @@ fn script(told: &Told) -> Value {
                 "line": step.number,
                 "text": step.line,
                 "seconds": seconds(step.took),
+                "times": step.times,
                 "passed": step.passed,
             })
         })

@@ -40,8 +40,10 @@ pub struct StepTold {
     pub number: usize,
     /// The line, without what stands around it.
     pub line: String,
-    /// How long it took.
+    /// How long it took, all rounds together.
     pub took: Duration,
+    /// How often it was played: more than once in a loop.
+    pub times: u64,
     /// Whether it succeeded.
     pub passed: bool,
 }

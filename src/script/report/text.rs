@@ -76,7 +76,11 @@ fn steps(told: &Told, text: &mut String) {
     let width = rows.iter().map(|(row, _)| row.chars().count()).max().unwrap_or(0);
     for (row, step) in rows {
         let pad = " ".repeat(width - row.chars().count());
-        let mark = if step.passed { "" } else { "  <- here" };
+        let mark = match (step.passed, step.times) {
+            (false, _) => "  <- here".to_owned(),
+            (true, 1) => String::new(),
+            (true, times) => format!("  in {times} rounds"),
+        };
         let _ = writeln!(text, "  {row}{pad}  {:>6}{mark}", time_text(step.took));
     }
     if told.more_steps > 0 {
