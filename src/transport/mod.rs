@@ -4,11 +4,13 @@
 pub mod datagrams;
 pub mod descriptor;
 pub mod distinct;
+pub mod given;
 pub mod handshake;
 pub mod listening;
 pub mod reading;
 pub mod socket;
 pub mod stdio;
+pub(crate) mod waiting;
 
 mod fd;
 mod lock;
@@ -24,7 +26,6 @@ mod tcp;
 mod tls;
 mod udp;
 mod unix;
-mod waiting;
 mod wrapped;
 
 use std::fmt;
