@@ -216,6 +216,12 @@ pub trait Bound: Send + Sync {
     /// What the system says.
     fn listen(&self) -> io::Result<Listener>;
 
+    /// The same address once more, for one more worker, where the system then spreads clients over the workers; `None`:
+    /// they listen on one socket together.
+    fn beside(&self) -> Option<Box<dyn Bound>> {
+        None
+    }
+
     /// The client endpoint string for other machines, where theirs is another; `HOST` stands for our name.
     fn elsewhere(&self) -> Option<String> {
         None
