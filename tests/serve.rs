@@ -933,7 +933,7 @@ fn clients_are_spread_over_the_workers_and_the_port_is_taken() {
         &format!("tcp:{}:127.0.0.1", server.address().port()),
     ])
     .run()
-    .status(3)
+    .status(7)
     .mentions("in use");
     drop(clients);
     server.stop().status(0);

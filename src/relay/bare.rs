@@ -78,9 +78,9 @@ impl fmt::Display for Hindrance {
     }
 }
 
-/// Whether it is made of descriptors that somebody else opened.
-pub(super) fn is_given(wire: &Wire) -> bool {
-    wire.downcast_ref::<Given>().is_some()
+/// Whether it is a socket that we opened ourselves.
+pub(super) fn is_socket(wire: &Wire) -> bool {
+    wire.downcast_ref::<TcpStream>().is_some() || wire.downcast_ref::<UnixStream>().is_some()
 }
 
 /// The way from what is read to what is written, if the kernel has one.

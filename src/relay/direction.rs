@@ -9,7 +9,7 @@ use tokio::io::AsyncRead;
 use tracing::debug;
 
 use super::Unending;
-use super::bare::{Bare, Hindrance, Route, is_given, route};
+use super::bare::{Bare, Hindrance, Route, is_socket, route};
 use super::pipe::Pipe;
 use super::straight::{Fill, poll_sendfile, poll_splice};
 use crate::connection::pump::{Across, Failed, Progress, Pump};
@@ -19,7 +19,7 @@ use crate::connection::{Address, Wire, tap};
 /// calls: 64 connections in both directions took 1.27 times the CPU with a quarter of it.
 const BULK: usize = 128 * 1024;
 
-/// The same where one call moves it, or may.
+/// The same where one call moves it, or may, and where a buffer does.
 const BULK_GIVEN: usize = 32 * 1024;
 
 /// A fill of less is thin. It is less than [`BULK`], so that a connection stays with what it does.
@@ -161,8 +161,8 @@ impl Direction {
             // What bulk there is through a buffer is known by now, and need not be told of again.
             let bulk = match self.chosen {
                 Chosen::Buffered(hindrance) if hindrance.is_lasting() => usize::MAX,
-                _ if is_given(from) || is_given(to) => BULK_GIVEN,
-                _ => BULK,
+                _ if is_socket(from) && is_socket(to) => BULK,
+                _ => BULK_GIVEN,
             };
             let moved = match self.unending {
                 false => self.pump.poll_until(cx, &mut Across { from, to }, bulk),

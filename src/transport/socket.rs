@@ -1,13 +1,17 @@
 //! What TCP endpoint types share: names to addresses, raced; socket options.
 //! Absent: endpoint text.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::error::Elapsed;
 
 use super::race::{ATTEMPT_DELAY, Attempt, interleave, list, race};
 use crate::endpoint::ValueKind;
@@ -61,7 +65,7 @@ impl Target {
     /// Status 3 with each address and its reason, status 4 when the time limit comes first.
     pub async fn connect(&self) -> Result<TcpStream> {
         let mut attempts = Vec::new();
-        match tokio::time::timeout(self.timeout, self.attempt_all(&mut attempts)).await {
+        match within(self.timeout, self.attempt_all(&mut attempts)).await {
             Ok(Ok(Some(stream))) => Ok(stream),
             Ok(Ok(None)) => {
                 let nobody = attempts.iter().all(|(_, why)| why.as_ref().is_some_and(nobody));
@@ -95,6 +99,17 @@ impl Target {
         let one = move |address| attempt(address, Arc::clone(&local), nodelay, keepalive);
         Ok(race(interleave(addresses), ATTEMPT_DELAY, one, attempts).await)
     }
+}
+
+/// As `tokio::time::timeout`, but the clock is started only once the runtime has heard what came of the first attempt: a
+/// timer wakes the runtime, and costs two system calls that a connection nearby, which stands by then, can do without.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> std::result::Result<T, Elapsed> {
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Ok(done);
+    }
+    tokio::task::yield_now().await;
+    tokio::time::timeout(limit, work).await
 }
 
 /// The addresses of a name, in the order that the system prefers.
