@@ -260,8 +260,9 @@ impl Listen {
 /// One more socket that listens where `first` does, so that the system spreads clients over the two (`SO_REUSEPORT`).
 ///
 /// On a socket that two workers share, whoever is awake takes all that come at once: of 64 clients that came together 46
-/// to 64 had the same worker, here 34 to 39, and were answered 1.1 times as often in all, on two CPUs of which the clients
-/// had their part. Connections per second were 0.9 to 1 times as many, at the same CPU each; those that last matter more.
+/// to 64 had the same worker, here at most 39. Measured on two CPUs, of which the clients had their part, that is no more
+/// answers (0.9 to 1.1 times as many) nor connections per second (0.9 to 1); it is the even spread that is wanted, of
+/// those that last.
 ///
 /// The option is set after `first` was bound, so that a second server on the same port is still told that it is in use.
 ///
