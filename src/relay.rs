@@ -2,14 +2,17 @@
 //! with two peers as equals (`forward`, for datagrams `flows` and `framed`) that of `relay`.
 //! Absent: where the connections came from, and what is printed when they end.
 
+mod bare;
 mod direction;
 mod flows;
 pub mod forward;
 mod framed;
 pub mod framing;
+mod idle;
 mod pipe;
 pub mod resumable;
 pub mod service;
+mod straight;
 pub mod targets;
 
 use std::future::poll_fn;
@@ -22,9 +25,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 use tracing::warn;
 
+use self::direction::{Direction, tell};
+use self::idle::Idle;
 use crate::connection::datagram::{LARGEST, Messages};
-use crate::connection::pump::{Across, Failed, Pump};
-use crate::connection::{Datagram, Stream};
+use crate::connection::pump::Failed;
+use crate::connection::{Datagram, Stream, Wire};
+use crate::layer::idle::IdleLimit;
 
 /// How a conversation came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,22 +56,39 @@ pub enum Broken {
     HalfClosed(Duration),
 }
 
+impl Broken {
+    fn idle(limit: Duration) -> Self {
+        Broken::Peer(io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit)))
+    }
+}
+
 /// Talks for `local` with the peer until the peer has ended.
 ///
 /// The end of `local`'s input ends our half towards the peer, and no more. Once the peer has ended and all that it
 /// sent has been written, the conversation is over even if `local` has more to come; what is already waiting there is
 /// still sent, for a peer that only ended its own half. `local` itself is never shut down, so that another
-/// conversation can follow.
+/// conversation can follow. `head` is said before anything that `local` has to say.
 ///
 /// # Errors
 /// What broke, and on which side.
-pub async fn converse<L: AsyncRead + AsyncWrite + Unpin>(
-    local: &mut L,
+pub async fn converse(
+    local: &mut Stream,
     peer: &mut Stream,
-    half_close_timeout: Option<Duration>,
+    head: Vec<u8>,
+    waits: Waits,
 ) -> Result<Ending, Broken> {
-    let mut talk = Talk::new(half_close_timeout);
+    let mut talk = Talk::new(head, waits);
+    let (local, peer) = (local.wire(), peer.wire());
     poll_fn(|cx| talk.poll(cx, local, peer)).await
+}
+
+/// How long a conversation waits; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waits {
+    /// For the other direction, once one is done.
+    pub half_close: Option<Duration>,
+    /// For anything to move. Then the peer's connection fails with [`IdleLimit`].
+    pub idle: Option<Duration>,
 }
 
 /// After the peer has ended: how long our input may be silent before it counts as nothing more that waits. A program
@@ -73,12 +96,13 @@ pub async fn converse<L: AsyncRead + AsyncWrite + Unpin>(
 const LAST_INPUT: Duration = Duration::from_millis(50);
 
 struct Talk {
-    up: Pump,
-    down: Pump,
+    up: Direction,
+    down: Direction,
     /// The peer takes no more from us; it may still have something to say.
     deaf: bool,
     /// It broke the connection off. The system says so once, to whoever asks first, and that was our writing.
     lost: Option<io::Error>,
+    idle: Option<Idle>,
     half_close_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Runs while our input is silent after the peer's end.
@@ -86,39 +110,56 @@ struct Talk {
     moved_before: u64,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
+    /// Which way bulk takes was said.
+    told: bool,
 }
 
 impl Talk {
-    fn new(half_close_timeout: Option<Duration>) -> Self {
+    fn new(head: Vec<u8>, waits: Waits) -> Self {
         Talk {
-            up: Pump::default(),
-            down: Pump::default(),
+            up: Direction::after(head),
+            down: Direction::unending(),
             deaf: false,
             lost: None,
-            half_close_timeout,
+            idle: waits.idle.map(Idle::new),
+            half_close_timeout: waits.half_close,
             deadline: None,
             last_input: None,
             moved_before: 0,
             turn: false,
+            told: false,
         }
     }
 
-    fn poll<L: AsyncRead + AsyncWrite + Unpin>(
+    fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        local: &mut L,
-        peer: &mut Stream,
+        local: &mut Wire,
+        peer: &mut Wire,
+    ) -> Poll<Result<Ending, Broken>> {
+        let polled = self.advance(cx, local, peer);
+        tell(&mut self.told, None, [&self.up, &self.down]);
+        match &mut self.idle {
+            Some(idle) if polled.is_pending() => {
+                let steps = self.up.steps() + self.down.steps();
+                idle.poll(cx, steps).map(|limit| Err(Broken::idle(limit)))
+            }
+            _ => polled,
+        }
+    }
+
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut Wire,
+        peer: &mut Wire,
     ) -> Poll<Result<Ending, Broken>> {
         self.turn = !self.turn;
         if self.turn {
             self.poll_up(cx, local, peer)?;
         }
         if !self.down.ended() {
-            let mut ends = Across {
-                from: &mut *peer,
-                to: &mut Unending(&mut *local),
-            };
-            match self.down.poll(cx, &mut ends) {
+            match self.down.poll(cx, peer, local) {
                 Poll::Pending | Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Failed::Reading(error))) => return Poll::Ready(Err(Broken::Peer(error))),
                 Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -156,22 +197,11 @@ impl Talk {
         }
     }
 
-    fn poll_up<L: AsyncRead + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        local: &mut L,
-        peer: &mut Stream,
-    ) -> Result<(), Broken> {
+    fn poll_up(&mut self, cx: &mut Context<'_>, local: &mut Wire, peer: &mut Wire) -> Result<(), Broken> {
         if self.deaf || self.up.ended() {
             return Ok(());
         }
-        match self.up.poll(
-            cx,
-            &mut Across {
-                from: local,
-                to: peer,
-            },
-        ) {
+        match self.up.poll(cx, local, peer) {
             Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
             Poll::Ready(Err(Failed::Reading(error))) => Err(Broken::Input(error)),
             Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::TimedOut => {
@@ -432,7 +462,12 @@ mod tests {
             peer.write_all(b"answer").await.unwrap();
             got
         });
-        assert_eq!(converse(&mut local, &mut near, None).await.unwrap(), Ending::Peer);
+        assert_eq!(
+            converse(&mut local, &mut near, Vec::new(), Waits::default())
+                .await
+                .unwrap(),
+            Ending::Peer
+        );
         assert_eq!(far.await.unwrap(), b"ask");
         let mut answer = [0; 6];
         user.read_exact(&mut answer).await.unwrap();
@@ -444,7 +479,12 @@ mod tests {
         let (mut local, mut user, mut near, mut peer) = wires();
         peer.write_all(b"bye").await.unwrap();
         drop(peer);
-        assert_eq!(converse(&mut local, &mut near, None).await.unwrap(), Ending::Peer);
+        assert_eq!(
+            converse(&mut local, &mut near, Vec::new(), Waits::default())
+                .await
+                .unwrap(),
+            Ending::Peer
+        );
         let mut got = [0; 3];
         user.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"bye");
@@ -455,7 +495,12 @@ mod tests {
         let (mut local, mut user, mut near, mut peer) = wires();
         peer.shutdown().await.unwrap();
         user.write_all(b"last words").await.unwrap();
-        assert_eq!(converse(&mut local, &mut near, None).await.unwrap(), Ending::Peer);
+        assert_eq!(
+            converse(&mut local, &mut near, Vec::new(), Waits::default())
+                .await
+                .unwrap(),
+            Ending::Peer
+        );
         let mut got = Vec::new();
         peer.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"last words");
@@ -467,7 +512,13 @@ mod tests {
         user.shutdown().await.unwrap();
         let limit = Duration::from_secs(3);
         let start = Instant::now();
-        let broken = converse(&mut local, &mut near, Some(limit)).await.unwrap_err();
+        let waits = Waits {
+            half_close: Some(limit),
+            idle: None,
+        };
+        let broken = converse(&mut local, &mut near, Vec::new(), waits)
+            .await
+            .unwrap_err();
         assert!(matches!(broken, Broken::HalfClosed(_)), "{broken:?}");
         assert_eq!(start.elapsed(), limit);
     }
@@ -477,7 +528,12 @@ mod tests {
         let (mut local, user, mut near, mut peer) = wires();
         drop(user);
         peer.write_all(b"much").await.unwrap();
-        assert_eq!(converse(&mut local, &mut near, None).await.unwrap(), Ending::Ours);
+        assert_eq!(
+            converse(&mut local, &mut near, Vec::new(), Waits::default())
+                .await
+                .unwrap(),
+            Ending::Ours
+        );
     }
 
     /// An echo that holds little: what it is sent beyond that is lost.

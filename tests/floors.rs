@@ -247,6 +247,7 @@ const SOLITARY: &[(&str, &[&str])] = &[
             "datagrams",
             "descriptor",
             "distinct",
+            "given",
             "handshake",
             "listening",
             "lock",

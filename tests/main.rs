@@ -45,6 +45,7 @@ mod sandbox;
 #[cfg(all(feature = "regex", feature = "tls"))]
 mod scripts;
 mod serve;
+mod splice;
 mod tables;
 mod terminal;
 #[cfg(feature = "tls")]

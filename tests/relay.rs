@@ -107,6 +107,20 @@ fn a_target_that_cannot_be_had_costs_one_client_and_says_why() {
 }
 
 #[test]
+fn a_target_that_is_down_under_load_does_not_fill_the_log() {
+    let (_held, nobody) = refusing();
+    let relay = relay(["tcp:0:127.0.0.1", &format!("tcp:{nobody}")]);
+    for _ in 0..60 {
+        // The reset comes when the connection stands or a moment before.
+        if let Ok(client) = std::net::TcpStream::connect(relay.address()) {
+            assert_gone(&client);
+        }
+    }
+    let outcome = relay.stop().status(0).mentions("the next are only counted");
+    assert_eq!(outcome.stderr.matches("connection refused").count(), 20);
+}
+
+#[test]
 fn the_next_target_is_tried_and_one_that_recovers_is_found() {
     let (held, nobody) = refusing();
     let echo = serve(["echo", "tcp:0:127.0.0.1"]);
@@ -168,6 +182,7 @@ fn a_reader_that_stalls_stops_its_own_sender_alone() {
         (refusals > 20).then_some(())
     });
     assert!(taken < 64 << 20, "{taken} bytes are on the way");
+    assert!(relay.memory_peak() < 64 << 20);
     let mut other = dial(relay.address());
     let mut echo = accept(&target);
     other.write_all(b"hello").unwrap();
@@ -220,6 +235,39 @@ fn nothing_is_left_of_a_thousand_connections() {
     eventually("all connections to be gone", || {
         (relay.descriptors() <= before).then_some(())
     });
+    relay.stop().status(0);
+}
+
+#[test]
+fn connections_that_come_and_go_leave_long_transfers_alone() {
+    let echo = serve(["echo", "tcp:0:127.0.0.1"]);
+    let relay = relay(["tcp:0:127.0.0.1", &echo.endpoint()]);
+    let address = relay.address();
+    let long: Vec<_> = (0..8)
+        .map(|number| {
+            std::thread::spawn(move || {
+                let (sent, client) = (noise(10_000_000 + number), dial(address));
+                let (copy, mut writer) = (sent.clone(), client.try_clone().unwrap());
+                let writing = std::thread::spawn(move || {
+                    writer.write_all(&copy).unwrap();
+                    writer.shutdown(Shutdown::Write).unwrap();
+                });
+                assert_eq!(hash(&read_all(&client)), hash(&sent));
+                writing.join().unwrap();
+            })
+        })
+        .collect();
+    for number in 0..1000 {
+        let mut client = dial(address);
+        match number % 3 {
+            0 => assert_echo(&mut client, b"short"),
+            1 => drop(client),
+            _ => reset(client),
+        }
+    }
+    for transfer in long {
+        transfer.join().unwrap();
+    }
     relay.stop().status(0);
 }
 

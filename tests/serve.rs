@@ -906,3 +906,35 @@ fn a_hexdump_shows_each_datagram_from_its_start() {
     ];
     assert_eq!(dump, expected, "{said}");
 }
+
+#[test]
+fn clients_are_spread_over_the_workers_and_the_port_is_taken() {
+    let server = serve(["echo", "--workers", "2", "tcp:0:127.0.0.1"]);
+    let mut clients: Vec<_> = (0..64).map(|_| dial(server.address())).collect();
+    for client in &mut clients {
+        assert_echo(client, b"hello");
+    }
+    let listening = || {
+        let port = format!("{:04X}", server.address().port());
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let states = table.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (_, local) = fields.next()?.split_once(':')?;
+            (local == port && fields.nth(1)? == "0A").then_some(())
+        });
+        states.count()
+    };
+    assert_eq!(listening(), 2);
+    netkit([
+        "serve",
+        "echo",
+        "--workers",
+        "2",
+        &format!("tcp:{}:127.0.0.1", server.address().port()),
+    ])
+    .run()
+    .status(7)
+    .mentions("in use");
+    drop(clients);
+    server.stop().status(0);
+}

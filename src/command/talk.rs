@@ -17,14 +17,14 @@ use netkit::connection::stream::Io;
 use netkit::connection::tap::count::{Count, Counts};
 use netkit::connection::tap::hexdump::Hexdump;
 use netkit::connection::tap::log::Log;
-use netkit::connection::tap::{Tap, tapped, tapped_stream};
+use netkit::connection::tap::{Tap, tapped};
 use netkit::connection::{Address, Connection, Datagram, Facts, Stream};
 use netkit::endpoint::Role;
 use netkit::error::{Error, Result, Status, reason};
 use netkit::layer::crlf::Crlf;
 use netkit::layer::idle::{IdleLimit, limited};
 use netkit::relay::resumable::{Outbound, Parting, converse_resumably};
-use netkit::relay::{Broken, DatagramTerms, Ending, converse, converse_in_datagrams};
+use netkit::relay::{Broken, DatagramTerms, Ending, Waits, converse, converse_in_datagrams};
 use netkit::terminal::progress::Progress;
 use netkit::transport::stdio;
 
@@ -70,6 +70,13 @@ impl<'a> Terms<'a> {
         }
     }
 
+    fn waits(&self) -> Waits {
+        Waits {
+            half_close: self.options.half_close_timeout,
+            idle: self.options.idle_timeout,
+        }
+    }
+
     /// How long a UDP peer may be silent once our input has ended.
     pub(super) fn quiet(&self) -> Duration {
         self.options.half_close_timeout.unwrap_or(QUIET)
@@ -110,12 +117,7 @@ impl Console {
             Error::io(Status::Failure, &error).on("could not use standard input and output")
         };
         let (mut stream, size) = if options.no_stdin {
-            let output = stdio::output().map_err(failed)?;
-            let facts = Facts::new(Address::Stdio, Address::Stdio);
-            (
-                Stream::new(tokio::io::join(tokio::io::empty(), output), facts),
-                None,
-            )
+            (stdio::stream_without_input().map_err(failed)?, None)
         } else {
             (stdio::stream().map_err(failed)?, stdio::input_length())
         };
@@ -169,8 +171,7 @@ impl Console {
             return Ok(Status::Done);
         };
         let payload = terms.options.send.clone().unwrap_or_default().0;
-        let mut local = Prefixed::new(&mut self.stream, payload);
-        let talk = converse(&mut local, &mut peer, terms.options.half_close_timeout);
+        let talk = converse(&mut self.stream, &mut peer, payload, terms.waits());
         finish(watch.over(talk).await, terms)
     }
 
@@ -184,15 +185,14 @@ impl Console {
         counts: &Count,
         leave: impl Future<Output = ()>,
     ) -> Result<Round> {
-        let peer = tapped_stream(peer, vec![Box::new(counts.clone())]);
+        let peer = peer.counted(counts.clone());
         let (connection, watch) = self.prepare(Connection::Stream(peer), terms);
         let Connection::Stream(mut peer) = connection else {
             return Ok(Round::Over(Status::Done));
         };
         let none = Payload::default();
         let head = &terms.options.send.as_ref().unwrap_or(&none).0;
-        let limit = terms.options.half_close_timeout;
-        let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, limit);
+        let talk = converse_resumably(&mut self.stream, &mut peer, head, outbound, terms.waits());
         let done = tokio::select! {
             done = watch.over(talk) => Some(done),
             () = leave => None,
@@ -276,8 +276,9 @@ impl Console {
             bar: self.wants_bar(options).then(|| Progress::new(self.size)),
             count: Count::default(),
         };
+        let counted = watch.bar.is_some() || enabled!(Level::DEBUG);
         let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if watch.bar.is_some() || enabled!(Level::DEBUG) {
+        if counted && let Connection::Datagram(_) = peer {
             taps.push(Box::new(watch.count.clone()));
         }
         if options.hexdump {
@@ -290,10 +291,14 @@ impl Console {
         if enabled!(Level::TRACE) {
             taps.push(Box::new(Log::new()));
         }
-        let mut peer = tapped(peer, taps);
-        if let Some(limit) = options.idle_timeout {
-            peer = limited(peer, limit);
-        }
+        let peer = match (tapped(peer, taps), options.idle_timeout) {
+            // A stream is counted, and limited, where that does not hide what it is.
+            (Connection::Stream(stream), _) if counted => {
+                Connection::Stream(stream.counted(watch.count.clone()))
+            }
+            (peer @ Connection::Datagram(_), Some(limit)) => limited(peer, limit),
+            (peer, _) => peer,
+        };
         (peer, watch)
     }
 

@@ -82,6 +82,14 @@ impl Work {
         let output_is_taken = all().any(|endpoint| endpoint.type_name() == "stdio");
         let ready = host::ready(&options.ready, output_is_taken)?;
         let bound = host::bind(&self.endpoints)?;
+        // One connection keeps one thread busy; others would wait for more.
+        let workers = if options.limits.once {
+            1
+        } else {
+            options.limits.workers
+        };
+        // While we still may: ports of the privileged are among them.
+        let besides: Vec<_> = (1..workers).map(|_| beside(&bound)).collect();
         let monitored = metrics.bind(&bound)?;
         // Once everything is bound, as it empties a file that is there; by a path of the caller's.
         let record = Record::to(self.record.as_deref())?;
@@ -99,15 +107,9 @@ impl Work {
         let signals = runtime.block_on(async { host::signals() })?;
         let written = host::write(ready, &bound)?;
         daemon.settle(log, &needs)?;
-        // One connection keeps one thread busy; others would wait for more.
-        let workers = if options.limits.once {
-            1
-        } else {
-            options.limits.workers
-        };
-        let others = (1..workers).map(|_| {
+        let others = besides.into_iter().map(|bound| {
             let beat = pulse.as_mut().map(Pulse::beat);
-            worker(server.clone(), bound.clone(), stop.clone(), beat)
+            worker(server.clone(), bound, stop.clone(), beat)
         });
         let others: Vec<_> = others.collect::<Result<_>>()?;
         let served = runtime.block_on(async {
@@ -133,6 +135,15 @@ impl Work {
         }
         record.finish(served.map(|()| Status::Done))
     }
+}
+
+/// What one more worker listens on.
+fn beside(bound: &[Arc<dyn Bound>]) -> Vec<Arc<dyn Bound>> {
+    let one = |bound: &Arc<dyn Bound>| match bound.beside() {
+        Some(own) => Arc::from(own),
+        None => Arc::clone(bound),
+    };
+    bound.iter().map(one).collect()
 }
 
 /// One more thread that accepts on the same endpoints, with a runtime of its own: a connection never moves between

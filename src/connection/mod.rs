@@ -18,7 +18,7 @@ pub use datagram::Datagram;
 pub use dial::Dial;
 pub use facts::{Address, Facts};
 pub use proxied::Proxied;
-pub use stream::Stream;
+pub use stream::{Stream, Wire};
 
 /// A boxed future that a task may own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

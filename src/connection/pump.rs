@@ -126,6 +126,23 @@ enum Stage {
 }
 
 impl Pump {
+    /// One that writes `head` before anything that is read.
+    #[must_use]
+    pub fn after(head: Vec<u8>) -> Self {
+        Pump {
+            moved: head.len() as u64,
+            unflushed: !head.is_empty(),
+            rest: head,
+            ..Pump::default()
+        }
+    }
+
+    /// Has read these bytes some other way; what it read itself before has all been written.
+    pub fn keep(&mut self, bytes: Vec<u8>) {
+        debug_assert_eq!(self.unwritten(), 0);
+        (self.rest, self.written, self.unflushed) = (bytes, 0, true);
+    }
+
     /// The end was read, everything before it was written, and the writer was shut down.
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -170,7 +187,7 @@ impl Pump {
 
     /// Goes on with another writer, which gets what the last one did not take, and the end anew.
     pub fn begin_anew(&mut self) {
-        self.unflushed = false;
+        self.unflushed = self.unwritten() > 0;
         if self.stage == Stage::Ended {
             self.stage = Stage::Ending;
         }

@@ -44,8 +44,13 @@ fn through<T: Through>(io: &dyn Io) -> Option<&dyn Io> {
 ///
 /// Both parts sit behind pointers: a task that holds a stream stays small, and ten thousand idle ones cheap.
 pub struct Stream {
-    io: Box<dyn Io>,
+    wire: Wire,
     facts: Box<Facts>,
+}
+
+/// What bytes go through, and who counts them: a stream of which no more is asked.
+pub struct Wire {
+    io: Box<dyn Io>,
     /// Rarely any; then one or two.
     #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
     counts: Option<Box<Vec<Count>>>,
@@ -60,12 +65,15 @@ pub struct Stream {
 impl Stream {
     /// A stream of `io`, of which `facts` are known.
     pub fn new(io: impl Io, facts: Facts) -> Self {
-        Stream {
+        let wire = Wire {
             io: Box::new(io),
-            facts: Box::new(facts),
             counts: None,
             early: None,
             steps: None,
+        };
+        Stream {
+            wire,
+            facts: Box::new(facts),
         }
     }
 
@@ -83,23 +91,23 @@ impl Stream {
     /// Puts something in front of the bytes: a stream in, a stream out, the facts kept.
     #[must_use]
     pub fn map<T: Io>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
-        let counts = self.counts.take();
+        let counts = self.wire.counts.take();
         let (io, facts) = self.into_parts();
         let mut stream = Stream::new(layer(io), facts);
-        stream.counts = counts;
+        stream.wire.counts = counts;
         stream
     }
 
     /// The same, for what can be seen through: [`Stream::beneath`] still finds the socket.
     #[must_use]
     pub fn map_through<T: Through>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
-        let mut steps = self.steps.take().unwrap_or_default();
-        if self.early.is_some() {
+        let mut steps = self.wire.steps.take().unwrap_or_default();
+        if self.wire.early.is_some() {
             steps.push(through::<Prefixed<Box<dyn Io>>>);
         }
         let mut mapped = self.map(layer);
         steps.push(through::<T>);
-        mapped.steps = Some(steps);
+        mapped.wire.steps = Some(steps);
         mapped
     }
 
@@ -109,17 +117,62 @@ impl Stream {
     pub fn preceded_by(mut self, mut bytes: Vec<u8>) -> Self {
         if !bytes.is_empty() {
             bytes.reverse();
-            self.early.get_or_insert_default().append(&mut bytes);
+            self.wire.early.get_or_insert_default().append(&mut bytes);
         }
         self
     }
 
     /// Counts what goes by from here on. Unlike a tap it does not see the bytes, so an engine may still take the bare
-    /// socket, and tell with [`Stream::passed`].
+    /// socket, and tell with [`Wire::passed`].
     #[must_use]
     pub fn counted(mut self, count: Count) -> Self {
-        self.counts.get_or_insert_default().push(count);
+        self.wire.counts.get_or_insert_default().push(count);
         self
+    }
+
+    /// What bytes go through.
+    pub fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// What bytes go through, for whoever has read the facts: an idle connection costs less without them.
+    #[must_use]
+    pub fn into_wire(self) -> Wire {
+        self.wire
+    }
+
+    /// The two parts, for a layer that has to talk before there is a stream again.
+    #[must_use]
+    pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
+        let Wire { io, early, .. } = self.wire;
+        let io = match early {
+            None => io,
+            Some(mut early) => {
+                early.reverse();
+                Box::new(Prefixed::new(io, *early))
+            }
+        };
+        (io, *self.facts)
+    }
+
+    /// The bare `T` below, if nothing stands in front of it, and whoever reads from it misses nothing.
+    #[must_use]
+    pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        self.wire.downcast_ref()
+    }
+
+    /// The bare `T` below, if nothing stands in front of it that cannot be seen through: see [`Wire::beneath`].
+    #[must_use]
+    pub fn beneath<T: 'static>(&self) -> Option<&T> {
+        self.wire.beneath()
+    }
+}
+
+impl Wire {
+    /// Whether something was read too early, and is to be read from here first.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        self.early.is_some()
     }
 
     /// So much went by without being read or written here.
@@ -127,19 +180,6 @@ impl Stream {
         for count in self.counts.iter().flat_map(|counts| counts.iter()) {
             count.add(direction, bytes as u64);
         }
-    }
-
-    /// The two parts, for a layer that has to talk before there is a stream again.
-    #[must_use]
-    pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
-        let io = match self.early {
-            None => self.io,
-            Some(mut early) => {
-                early.reverse();
-                Box::new(Prefixed::new(self.io, *early))
-            }
-        };
-        (io, *self.facts)
     }
 
     fn written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -155,6 +195,12 @@ impl Stream {
         if self.early.is_some() {
             return None;
         }
+        self.bare()
+    }
+
+    /// The bare `T` below, if nothing stands in front of it; there may be bytes that are to be read first.
+    #[must_use]
+    pub fn bare<T: 'static>(&self) -> Option<&T> {
         // Through the box: the trait object's own type is asked, not `Box<dyn Io>`.
         (*self.io).as_any().downcast_ref()
     }
@@ -171,6 +217,12 @@ impl Stream {
     }
 }
 
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
@@ -179,7 +231,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -205,7 +257,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut *self.io).poll_write(cx, buf);
         self.written(polled)
@@ -230,6 +282,42 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.io).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
-use super::direction::Direction;
-use crate::connection::Stream;
+use super::direction::{Direction, tell};
+use super::idle::Idle;
 use crate::connection::pump::Failed;
+use crate::connection::{Address, Stream, Wire};
 use crate::layer::fault::CloseAfter;
 
 /// Which of the two.
@@ -61,8 +61,10 @@ const LINGER: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwarding {
     Forwarding {
-        client,
-        target,
+        peer: enabled!(Level::DEBUG).then(|| Box::new(client.facts().peer.clone())),
+        told: false,
+        client: client.into_wire(),
+        target: target.into_wire(),
         up: Way::default(),
         down: Way::default(),
         idle: idle.map(|limit| Box::new(Idle::new(limit))),
@@ -73,8 +75,12 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
 /// Two peers and what is under way between them. It is a future with a name, as an idle pair should cost little: one
 /// that the compiler makes holds its arguments twice.
 pub struct Forwarding {
-    client: Stream,
-    target: Stream,
+    client: Wire,
+    target: Wire,
+    /// Who the client is, for the log; all else that is known of the two is forgotten, as it would be held for long.
+    peer: Option<Box<Address>>,
+    /// Which way bulk takes was said.
+    told: bool,
     up: Way,
     down: Way,
     idle: Option<Box<Idle>>,
@@ -88,8 +94,8 @@ impl Future for Forwarding {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.advance(cx);
         if let Poll::Ready(Err(Parted::Lost(..) | Parted::Idle(_))) = polled {
-            reset(&self.client);
-            reset(&self.target);
+            reset_wire(&self.client);
+            reset_wire(&self.target);
         }
         polled
     }
@@ -112,7 +118,7 @@ impl Way {
     }
 
     /// Moves what can be moved. `to` is the far side of this direction.
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Result<(), io::Error> {
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Wire, to: &mut Wire) -> Result<(), io::Error> {
         if self.over() {
             return Ok(());
         }
@@ -134,7 +140,9 @@ impl Way {
 impl Forwarding {
     /// Ends both connections in good order, so that all that has passed arrives.
     pub async fn part(self) {
-        debug!(peer = %self.client.facts().peer, "enough has passed: closing");
+        if let Some(peer) = &self.peer {
+            debug!(%peer, "enough has passed: closing");
+        }
         let ended = async { tokio::join!(leave(self.client), leave(self.target)) };
         // Who does not end in time has had the end all the same.
         let _ = tokio::time::timeout(LINGER, ended).await;
@@ -158,6 +166,10 @@ impl Forwarding {
                 }
             }
         }
+        if self.peer.is_some() {
+            let ways = [&self.up.direction, &self.down.direction];
+            tell(&mut self.told, self.peer.as_deref(), ways);
+        }
         if self.up.over() && self.down.over() {
             return Poll::Ready(match (self.up.lost.take(), self.down.lost.take()) {
                 (Some(error), _) => Err(Parted::Lost(Side::Target, error)),
@@ -168,57 +180,28 @@ impl Forwarding {
         match &mut self.idle {
             None => Poll::Pending,
             Some(idle) => {
-                let moved = self.up.direction.moved() + self.down.direction.moved();
-                idle.poll(cx, moved).map(|limit| Err(Parted::Idle(limit)))
+                let steps = self.up.direction.steps() + self.down.direction.steps();
+                idle.poll(cx, steps).map(|limit| Err(Parted::Idle(limit)))
             }
         }
     }
 }
 
 /// Ends our half, and throws away what comes until the other one ends.
-async fn leave(mut stream: Stream) {
-    if stream.shutdown().await.is_ok() {
-        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    }
-}
-
-/// A limit on how long nothing moves. The clock is looked at when it runs out, not with every byte.
-struct Idle {
-    limit: Duration,
-    sleep: Pin<Box<Sleep>>,
-    moved: u64,
-    since: Instant,
-}
-
-impl Idle {
-    fn new(limit: Duration) -> Self {
-        Idle {
-            limit,
-            sleep: Box::pin(tokio::time::sleep(limit)),
-            moved: 0,
-            since: Instant::now(),
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, moved: u64) -> Poll<Duration> {
-        if moved != self.moved {
-            (self.moved, self.since) = (moved, Instant::now());
-        }
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let until = self.since + self.limit;
-            if until <= Instant::now() {
-                return Poll::Ready(self.limit);
-            }
-            self.sleep.as_mut().reset(until);
-        }
-        Poll::Pending
+async fn leave(mut wire: Wire) {
+    if wire.shutdown().await.is_ok() {
+        let _ = tokio::io::copy(&mut wire, &mut tokio::io::sink()).await;
     }
 }
 
 /// Has the connection end with a reset when it is dropped, where it is one that can, whoever looks on: a layer such as TLS
 /// leaves out its own end instead, and a UNIX socket knows none.
-pub fn reset(stream: &Stream) {
-    if let Some(socket) = stream.beneath::<TcpStream>() {
+pub fn reset(stream: &mut Stream) {
+    reset_wire(stream.wire());
+}
+
+fn reset_wire(wire: &Wire) {
+    if let Some(socket) = wire.beneath::<TcpStream>() {
         // If it fails, the connection is gone already.
         let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }

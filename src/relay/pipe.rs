@@ -1,26 +1,34 @@
-//! Bytes that go from one bare socket to another inside the kernel: splice(2) through a pipe.
+//! Pipes of ours, which bytes pass on their way from one end to the other inside the kernel: splice(2).
 //! Absent: when that pays, and what happens at the ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
 
-use crate::connection::Stream;
+use super::bare::Bare;
 
-/// What a pipe can hold, where the system allows it: the most that an ordinary user may ask for
-/// (`fs.pipe-max-size`). With the 64 KiB of a new pipe, splicing is no faster than copying.
+/// What a pipe can hold: the most that an ordinary user may ask for (`fs.pipe-max-size`).
 const HOLDS: usize = 1024 * 1024;
+
+/// With the 64 KiB of a new pipe splicing is no faster than copying, and a user who has many pipes gets such ones, or
+/// smaller ones, and no others (`fs.pipe-user-pages-soft`). Then a buffer does it.
+const HOLDS_MIN: usize = 256 * 1024;
 
 /// Empty pipes that a thread keeps for the next one in need. An empty one holds no memory but its descriptors.
 const POOLED_MAX: usize = 64;
 
+/// So many are not asked for after the system had none: asking each time would cost more than it brings.
+const REST: u32 = 64;
+
+/// What one splice(2) is asked to do.
+const FLAGS: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
 thread_local! {
     static POOL: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+    static UNASKED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A pipe, and how much is in it.
@@ -33,20 +41,32 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// An empty pipe; `None` where the system has none to give.
+    /// An empty pipe; `None` where the system has none to give that would be of use.
     pub(super) fn take() -> Option<Pipe> {
-        POOL.with_borrow_mut(Vec::pop).or_else(Pipe::make)
+        if let Some(pooled) = POOL.with_borrow_mut(Vec::pop) {
+            return Some(pooled);
+        }
+        let unasked = UNASKED.get();
+        if unasked > 0 {
+            UNASKED.set(unasked - 1);
+            return None;
+        }
+        let made = Pipe::make();
+        if made.is_none() {
+            UNASKED.set(REST);
+        }
+        made
     }
 
     fn make() -> Option<Pipe> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // A user who has many of them gets smaller ones (pipe-user-pages-soft).
-        let holds = fcntl_setpipe_size(&writer, HOLDS).unwrap_or(64 * 1024);
-        let holds = u32::try_from(holds).unwrap_or(64 * 1024);
+        let holds = [HOLDS, HOLDS_MIN]
+            .into_iter()
+            .find_map(|size| fcntl_setpipe_size(&writer, size).ok())?;
         Some(Pipe {
             reader,
             writer,
-            holds,
+            holds: u32::try_from(holds).ok()?,
             held: 0,
         })
     }
@@ -69,25 +89,23 @@ impl Pipe {
         });
     }
 
-    /// Takes in what the socket has; 0 at its end. The pipe has to be empty, so that only the socket can be what is
+    /// Takes in what the source has; 0 at its end. The pipe has to be empty, so that only the source can be what is
     /// waited for.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Bare<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(from.poll_read_ready(cx))?;
-            let moved = from.try_io(Interest::READABLE, || {
-                let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+            let moved = from.try_read(|| {
                 Ok(splice(
                     from,
                     None,
                     &self.writer,
                     None,
                     self.holds as usize,
-                    flags,
+                    FLAGS,
                 )?)
             });
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(moved) => {
                     self.held += moved as u32;
@@ -97,17 +115,13 @@ impl Pipe {
         }
     }
 
-    /// Hands all that it holds to the socket.
+    /// Hands all that it holds to the sink.
     pub(super) fn poll_empty(&mut self, cx: &mut Context<'_>, to: &Bare<'_>) -> Poll<io::Result<()>> {
         while self.held > 0 {
             ready!(to.poll_write_ready(cx))?;
-            let moved = to.try_io(Interest::WRITABLE, || {
-                let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-                Ok(splice(&self.reader, None, to, None, self.held as usize, flags)?)
-            });
+            let moved = to.try_write(|| Ok(splice(&self.reader, None, to, None, self.held as usize, FLAGS)?));
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(moved) => self.held -= moved as u32,
@@ -115,49 +129,27 @@ impl Pipe {
         }
         Poll::Ready(Ok(()))
     }
-}
 
-/// A socket with nothing in front of it.
-#[derive(Debug)]
-pub(super) enum Bare<'a> {
-    Tcp(&'a TcpStream),
-    Unix(&'a UnixStream),
-}
-
-impl<'a> Bare<'a> {
-    /// The socket of a stream, unless a layer or a tap stands in front of it.
-    pub(super) fn of(stream: &'a Stream) -> Option<Self> {
-        let tcp = stream.downcast_ref().map(Bare::Tcp);
-        tcp.or_else(|| stream.downcast_ref().map(Bare::Unix))
-    }
-
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Bare::Tcp(socket) => socket.poll_read_ready(cx),
-            Bare::Unix(socket) => socket.poll_read_ready(cx),
+    /// What it holds, for a buffer to go on with.
+    pub(super) fn into_bytes(self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.held()];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match rustix::io::read(&self.reader, &mut bytes[filled..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => filled += read,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Bare::Tcp(socket) => socket.poll_write_ready(cx),
-            Bare::Unix(socket) => socket.poll_write_ready(cx),
-        }
-    }
-
-    fn try_io<R>(&self, interest: Interest, work: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        match self {
-            Bare::Tcp(socket) => socket.try_io(interest, work),
-            Bare::Unix(socket) => socket.try_io(interest, work),
-        }
+        Ok(bytes)
     }
 }
 
-impl AsFd for Bare<'_> {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        match self {
-            Bare::Tcp(socket) => socket.as_fd(),
-            Bare::Unix(socket) => socket.as_fd(),
-        }
-    }
+/// Whether the call is to be made again, once there is something, or room.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }

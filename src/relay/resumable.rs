@@ -7,18 +7,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::{Broken, LAST_INPUT, Unending};
-use crate::connection::Stream;
-use crate::connection::pump::{Across, Failed, Pump};
+use super::direction::{Direction, tell};
+use super::idle::Idle;
+use super::{Broken, LAST_INPUT, Waits};
+use crate::connection::pump::Failed;
+use crate::connection::{Stream, Wire};
 
 /// Our input on its way to one connection after the other.
 #[derive(Debug, Default)]
 pub struct Outbound {
-    pump: Pump,
+    way: Direction,
     /// Whether the connection there is has all of it, the end included.
     passed_on: watch::Sender<bool>,
 }
@@ -27,13 +29,13 @@ impl Outbound {
     /// Bytes that were read from our input and that no connection has taken.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.pump.unwritten()
+        self.way.unwritten()
     }
 
     /// Our input has ended, and a connection has taken all of it.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.pump.has_read_all() && self.waiting() == 0
+        self.way.has_read_all() && self.waiting() == 0
     }
 
     /// Returns when the connection that there is then has taken all of our input, and knows that it has ended.
@@ -65,28 +67,31 @@ pub enum Parting {
 ///
 /// # Errors
 /// What broke, and on which side.
-pub async fn converse_resumably<L: AsyncRead + AsyncWrite + Unpin>(
-    local: &mut L,
+pub async fn converse_resumably(
+    local: &mut Stream,
     peer: &mut Stream,
     head: &[u8],
     outbound: &mut Outbound,
-    half_close_timeout: Option<Duration>,
+    waits: Waits,
 ) -> Result<Parting, Broken> {
-    outbound.pump.begin_anew();
+    outbound.way.begin_anew();
     outbound.passed_on.send_replace(false);
     let mut part = Part {
         head,
-        up: &mut outbound.pump,
+        up: &mut outbound.way,
         passed_on: &outbound.passed_on,
-        down: Pump::default(),
+        down: Direction::unending(),
         deaf: false,
         lost: None,
         gone: false,
-        half_close_timeout,
+        idle: waits.idle.map(Idle::new),
+        half_close_timeout: waits.half_close,
         deadline: None,
         last_look: None,
         turn: false,
+        told: false,
     };
+    let (local, peer) = (local.wire(), peer.wire());
     poll_fn(|cx| part.poll(cx, local, peer)).await
 }
 
@@ -94,40 +99,56 @@ pub async fn converse_resumably<L: AsyncRead + AsyncWrite + Unpin>(
 struct Part<'a> {
     /// What is left of it.
     head: &'a [u8],
-    up: &'a mut Pump,
+    up: &'a mut Direction,
     passed_on: &'a watch::Sender<bool>,
-    down: Pump,
+    down: Direction,
     /// The peer takes no more from us; it may still have something to say.
     deaf: bool,
     /// It broke the connection off, as our writing was told, or our reading.
     lost: Option<io::Error>,
     /// Nothing more comes from it.
     gone: bool,
+    idle: Option<Idle>,
     half_close_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Runs after the peer's end, while our input may turn out to have ended too.
     last_look: Option<Pin<Box<Sleep>>>,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
+    /// Which way bulk takes was said.
+    told: bool,
 }
 
 impl Part<'_> {
-    fn poll<L: AsyncRead + AsyncWrite + Unpin>(
+    fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        local: &mut L,
-        peer: &mut Stream,
+        local: &mut Wire,
+        peer: &mut Wire,
+    ) -> Poll<Result<Parting, Broken>> {
+        let polled = self.advance(cx, local, peer);
+        tell(&mut self.told, None, [self.up, &self.down]);
+        match &mut self.idle {
+            Some(idle) if polled.is_pending() => {
+                let steps = self.up.steps() + self.down.steps() - self.head.len() as u64;
+                idle.poll(cx, steps).map(|limit| Err(Broken::idle(limit)))
+            }
+            _ => polled,
+        }
+    }
+
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut Wire,
+        peer: &mut Wire,
     ) -> Poll<Result<Parting, Broken>> {
         self.turn = !self.turn;
         if self.turn {
             self.poll_up(cx, local, peer)?;
         }
         if !self.gone {
-            let mut ends = Across {
-                from: &mut *peer,
-                to: &mut Unending(&mut *local),
-            };
-            match self.down.poll(cx, &mut ends) {
+            match self.down.poll(cx, peer, local) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.gone = true,
                 Poll::Ready(Err(Failed::Reading(error))) => (self.lost, self.gone) = (Some(error), true),
@@ -150,12 +171,7 @@ impl Part<'_> {
         }
     }
 
-    fn poll_up<L: AsyncRead + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        local: &mut L,
-        peer: &mut Stream,
-    ) -> Result<(), Broken> {
+    fn poll_up(&mut self, cx: &mut Context<'_>, local: &mut Wire, peer: &mut Wire) -> Result<(), Broken> {
         // What is read from now on would be sent to nobody.
         if self.deaf || self.up.ended() || self.gone {
             return Ok(());
@@ -165,11 +181,7 @@ impl Part<'_> {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => return self.judge(Failed::Writing(error)),
         }
-        let mut ends = Across {
-            from: local,
-            to: peer,
-        };
-        match self.up.poll(cx, &mut ends) {
+        match self.up.poll(cx, local, peer) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 self.passed_on.send_replace(true);
@@ -179,7 +191,7 @@ impl Part<'_> {
         }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, peer: &mut Stream) -> Poll<io::Result<()>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>, peer: &mut Wire) -> Poll<io::Result<()>> {
         if self.head.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -210,11 +222,7 @@ impl Part<'_> {
     }
 
     /// The peer has ended, or broken off: whether that was the end of it all.
-    fn poll_parting<L: AsyncRead + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        local: &mut L,
-    ) -> Poll<Result<Parting, Broken>> {
+    fn poll_parting(&mut self, cx: &mut Context<'_>, local: &mut Wire) -> Poll<Result<Parting, Broken>> {
         // Input that has ended without our having had the time to see it makes this a good end.
         let seen = self.up.poll_ahead(cx, local).map_err(Broken::Input)?;
         if seen.is_pending() {
@@ -259,11 +267,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn unsent_input_goes_to_the_next_connection_behind_its_head() {
-        let (mut local, mut user) = duplex(1000);
+        let (mut local, mut user) = connection(1000);
         user.write_all(b"0123456789").await.unwrap();
         let mut outbound = Outbound::default();
         let (mut first, mut peer) = connection(4);
-        let talk = converse_resumably(&mut local, &mut first, b"hi", &mut outbound, None);
+        let talk = converse_resumably(&mut local, &mut first, b"hi", &mut outbound, Waits::default());
         let leave = async {
             let mut got = [0; 7];
             peer.read_exact(&mut got).await.unwrap();
@@ -278,7 +286,7 @@ mod tests {
         user.write_all(b"abc").await.unwrap();
         user.shutdown().await.unwrap();
         let (mut second, mut peer) = connection(4);
-        let talk = converse_resumably(&mut local, &mut second, b"hi", &mut outbound, None);
+        let talk = converse_resumably(&mut local, &mut second, b"hi", &mut outbound, Waits::default());
         let listen = async {
             let mut got = Vec::new();
             peer.read_to_end(&mut got).await.unwrap();
@@ -294,11 +302,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn input_is_not_read_for_a_peer_that_has_ended() {
-        let (mut local, mut user) = duplex(1000);
+        let (mut local, mut user) = connection(1000);
         let (mut stream, peer) = connection(100);
         drop(peer);
         let mut outbound = Outbound::default();
-        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, Waits::default()).await;
         assert_eq!((parting.unwrap(), outbound.waiting()), (Parting::Left, 0));
         user.write_all(b"later").await.unwrap();
         let mut waiting = [0; 5];
@@ -308,32 +316,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_ends_with_our_input_is_a_good_end() {
-        let (mut local, user) = duplex(1000);
+        let (mut local, user) = connection(1000);
         drop(user);
         let (mut stream, mut peer) = connection(100);
         peer.write_all(b"12:00").await.unwrap();
         drop(peer);
         let mut outbound = Outbound::default();
-        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, Waits::default()).await;
         // The reader is gone as well, so what came could not be passed on.
         assert_eq!(parting.unwrap(), Parting::Ours);
-        let (mut local, mut user) = duplex(1000);
+        let (mut local, mut user) = connection(1000);
         user.shutdown().await.unwrap();
         let (mut stream, peer) = connection(100);
         drop(peer);
-        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None).await;
+        let parting = converse_resumably(&mut local, &mut stream, b"", &mut outbound, Waits::default()).await;
         assert_eq!(parting.unwrap(), Parting::Done);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_end_is_passed_on_to_each_connection() {
-        let (mut local, mut user) = duplex(1000);
+        let (mut local, mut user) = connection(1000);
         user.write_all(b"x").await.unwrap();
         user.shutdown().await.unwrap();
         let mut outbound = Outbound::default();
         let (mut first, mut peer) = connection(100);
         {
-            let talk = converse_resumably(&mut local, &mut first, b"", &mut outbound, None);
+            let talk = converse_resumably(&mut local, &mut first, b"", &mut outbound, Waits::default());
             let mut got = Vec::new();
             tokio::select! {
                 parting = talk => panic!("{parting:?}"),
@@ -341,7 +349,7 @@ mod tests {
             }
         }
         let (mut second, mut peer) = connection(100);
-        let talk = converse_resumably(&mut local, &mut second, b"again", &mut outbound, None);
+        let talk = converse_resumably(&mut local, &mut second, b"again", &mut outbound, Waits::default());
         let listen = async {
             let mut got = String::new();
             peer.read_to_string(&mut got).await.unwrap();
@@ -354,14 +362,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_told_when_a_connection_has_all() {
-        let (mut local, mut user) = duplex(1000);
+        let (mut local, mut user) = connection(1000);
         user.write_all(b"0123456789").await.unwrap();
         user.shutdown().await.unwrap();
         let mut outbound = Outbound::default();
         let passed_on = outbound.passed_on();
         tokio::pin!(passed_on);
         let (mut stream, mut peer) = connection(4);
-        let talk = converse_resumably(&mut local, &mut stream, b"", &mut outbound, None);
+        let talk = converse_resumably(&mut local, &mut stream, b"", &mut outbound, Waits::default());
         tokio::pin!(talk);
         let mut got = [0; 4];
         tokio::select! {

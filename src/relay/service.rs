@@ -2,17 +2,19 @@
 //! Absent: accepting.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::flows::{self, Told};
-use super::forward::{Parted, Side, forward, reset};
+use super::forward::{Forwarding, Parted, Side, forward, reset};
 use super::framed::{self, Client};
 use super::framing::Framing;
-use super::targets::Targets;
+use super::targets::{Taken, Targets};
 use crate::connection::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::error::reason;
@@ -89,7 +91,7 @@ impl Relay {
 impl Talk for Relay {
     fn talk(&self, stream: Stream) -> BoxFuture<'static, io::Result<()>> {
         let relay = Arc::clone(&self.0);
-        Box::pin(async move { relay.talk(stream).await })
+        Box::pin(Pair::Apart(Box::pin(async move { relay.meet(stream).await })))
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -106,17 +108,66 @@ impl Exchange for Relay {
     }
 }
 
+/// A client and its target. What it takes to connect is given back once that is done: a pair may be idle for long.
+#[expect(clippy::large_enum_variant, reason = "it is the large one that stays")]
+enum Pair {
+    /// All that there is to do where two streams are not, or no longer, forwarded to each other; what it gives are such.
+    Apart(BoxFuture<'static, io::Result<Option<Met>>>),
+    Met(Met),
+}
+
+/// Two streams that stand, and what counts the target as taken.
+struct Met {
+    forwarding: Forwarding,
+    taken: Taken,
+}
+
+impl Future for Pair {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut *self {
+                Pair::Apart(apart) => match ready!(apart.as_mut().poll(cx))? {
+                    None => return Poll::Ready(Ok(())),
+                    Some(met) => *self = Pair::Met(met),
+                },
+                Pair::Met(met) => match ready!(Pin::new(&mut met.forwarding).poll(cx)) {
+                    Err(Parted::Enough(_)) => {
+                        let over = Pair::Apart(Box::pin(std::future::ready(Ok(None))));
+                        if let Pair::Met(met) = std::mem::replace(&mut *self, over) {
+                            *self = Pair::Apart(Box::pin(met.part()));
+                        }
+                    }
+                    done => return Poll::Ready(done.map_err(why)),
+                },
+            }
+        }
+    }
+}
+
+impl Met {
+    async fn part(self) -> io::Result<Option<Met>> {
+        self.forwarding.part().await;
+        drop(self.taken);
+        Ok(None)
+    }
+}
+
 impl Shared {
-    async fn talk(&self, client: Stream) -> io::Result<()> {
-        let connected = Box::pin(self.targets.connect(client.facts())).await;
-        let (target, _taken) = match connected {
+    /// Connects a client with its target; `None`: that carries datagrams, and all is over.
+    async fn meet(&self, mut client: Stream) -> io::Result<Option<Met>> {
+        let (target, taken) = match self.targets.connect(client.facts(), &self.refusals).await {
             Ok((Connection::Stream(stream), taken)) => (stream, taken),
-            // In a box, as most clients have no need of the room.
-            Ok((Connection::Datagram(target), _taken)) => return Box::pin(self.framed(client, target)).await,
+            Ok((Connection::Datagram(target), _taken)) => {
+                // In a box, as most clients have no need of the room.
+                return Box::pin(self.framed(client, target)).await.map(|()| None);
+            }
             Err(error) => {
-                warn!("{}: {error}", client.facts().peer);
+                let peer = client.facts().peer.to_string();
+                self.refusals.tell(&peer, &error.to_string());
                 // An end in good order would say that there was nothing to come.
-                reset(&client);
+                reset(&mut client);
                 return Err(io::Error::other(error.to_string()));
             }
         };
@@ -125,17 +176,10 @@ impl Shared {
             None => (client, target),
             Some(faulting) => faulting.between(client, target),
         };
-        let mut forwarding = forward(client, target, self.terms.idle);
-        match (&mut forwarding).await {
-            Ok(()) => Ok(()),
-            Err(Parted::Lost(Side::Client, error)) => Err(error),
-            Err(Parted::Lost(Side::Target, error)) => Err(of_target(&error)),
-            Err(Parted::Idle(limit)) => Err(io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit))),
-            Err(Parted::Enough(_)) => {
-                Box::pin(forwarding.part()).await;
-                Ok(())
-            }
-        }
+        Ok(Some(Met {
+            forwarding: forward(client, target, self.terms.idle),
+            taken,
+        }))
     }
 
     async fn framed(&self, client: Stream, target: Datagram) -> io::Result<()> {
@@ -154,7 +198,7 @@ impl Shared {
         let connected = tokio::select! {
             biased;
             over = client.over() => return over,
-            connected = Box::pin(self.targets.connect(&facts)) => connected,
+            connected = Box::pin(self.targets.connect(&facts, &self.refusals)) => connected,
         };
         let (target, _taken) = match connected {
             Ok(connected) => connected,
@@ -190,6 +234,15 @@ impl Shared {
 
 fn say(client: &Facts, target: &Facts) {
     debug!(peer = %client.peer, "forwarding to {} from {}", target.peer, target.local);
+}
+
+fn why(parted: Parted) -> io::Error {
+    match parted {
+        Parted::Lost(Side::Client, error) => error,
+        Parted::Lost(Side::Target, error) => of_target(&error),
+        Parted::Idle(limit) => io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit)),
+        Parted::Enough(bytes) => io::Error::other(format!("{bytes} bytes have passed")),
+    }
 }
 
 fn of_target(error: &io::Error) -> io::Error {

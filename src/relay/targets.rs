@@ -3,11 +3,12 @@
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
+use crate::connection::refusals::Refusals;
 use crate::connection::{Connection, Facts};
 use crate::error::{Error, Result, Status};
 use crate::need::Need;
@@ -49,7 +50,7 @@ const PASSED_OVER_MAX: Duration = Duration::from_secs(30);
 /// Where connections are forwarded to.
 #[derive(Debug)]
 pub struct Targets {
-    targets: Vec<Target>,
+    targets: Vec<Arc<Target>>,
     balance: Balance,
     connect_timeout: Option<Duration>,
     next: AtomicUsize,
@@ -79,9 +80,9 @@ impl Target {
 }
 
 /// A connection to a target, which counts as open for as long as this is held.
-pub(super) struct Taken<'a>(&'a Target);
+pub(super) struct Taken(Arc<Target>);
 
-impl Drop for Taken<'_> {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
     }
@@ -91,10 +92,12 @@ impl Targets {
     /// These, of which `balance` chooses. `connect_timeout` limits each attempt, besides the endpoint's own limit.
     #[must_use]
     pub fn new(endpoints: Vec<ClientEndpoint>, balance: Balance, connect_timeout: Option<Duration>) -> Self {
-        let targets = endpoints.into_iter().map(|endpoint| Target {
-            endpoint,
-            open: AtomicUsize::new(0),
-            health: Mutex::default(),
+        let targets = endpoints.into_iter().map(|endpoint| {
+            Arc::new(Target {
+                endpoint,
+                open: AtomicUsize::new(0),
+                health: Mutex::default(),
+            })
         });
         Targets {
             targets: targets.collect(),
@@ -115,16 +118,16 @@ impl Targets {
     /// Connects on behalf of `client` to the first target, in the order of the moment, that can be had.
     ///
     /// # Errors
-    /// That of the last one tried; the others' are in the log.
-    pub(super) async fn connect(&self, client: &Facts) -> Result<(Connection, Taken<'_>)> {
+    /// That of the last one tried; the others' are told to `refusals`.
+    pub(super) async fn connect(&self, client: &Facts, refusals: &Refusals) -> Result<(Connection, Taken)> {
         let mut failed = None;
         for place in self.order(Instant::now()) {
             let target = &self.targets[place];
             if let Some(error) = failed.take() {
-                warn!("{}: {error}; trying the next", client.peer);
+                refusals.tell(&client.peer.to_string(), &format!("{error}; trying the next"));
             }
             target.open.fetch_add(1, Relaxed);
-            let taken = Taken(target);
+            let taken = Taken(Arc::clone(target));
             match self.attempt(target, client).await {
                 Ok(connection) => {
                     let mut health = target.health();

@@ -72,6 +72,11 @@ impl Input {
         self.kind
     }
 
+    /// What is waited on; `None` where there is nothing to come.
+    pub(super) fn waiting(&self) -> Option<&Waiting> {
+        self.wait.as_ref()
+    }
+
     /// Whether the descriptor is open for writing alone.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
@@ -126,6 +131,11 @@ impl Output {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What is waited on; `None` where nothing is taken.
+    pub(super) fn waiting(&self) -> Option<&Waiting> {
+        self.wait.as_ref()
     }
 }
 

@@ -3,15 +3,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
 use rustix::net::{RecvFlags, SendFlags, SocketType, getpeername, recv, send};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::descriptor::{Input, Kind, Output};
+use super::given::Given;
 use super::listening::Adopted;
 use super::{Binder, Bound, ClientRole, Connector, ServerRole, Transport};
 use crate::connection::datagram::Messages;
@@ -90,63 +90,12 @@ fn connection(descriptor: OwnedFd, number: i32) -> io::Result<Connection> {
     }
     let input = Input::new(descriptor.as_fd())?;
     let output = Output::new(descriptor.as_fd())?;
-    if input.is_unreadable() {
-        return Ok(Connection::Stream(Stream::new(Outward::new(output), facts)));
-    }
-    Ok(Connection::Stream(Stream::new(
-        tokio::io::join(input, output),
-        facts,
-    )))
-}
-
-/// A descriptor that can only be written. The other end says nothing, and has not ended for that: it ends with us.
-struct Outward {
-    output: Output,
-    ended: bool,
-    reader: Option<Waker>,
-}
-
-impl Outward {
-    fn new(output: Output) -> Self {
-        Outward {
-            output,
-            ended: false,
-            reader: None,
-        }
-    }
-}
-
-impl AsyncRead for Outward {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.ended {
-            return Poll::Ready(Ok(()));
-        }
-        self.reader = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for Outward {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.output).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.output).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.output).poll_shutdown(cx))?;
-        self.ended = true;
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-        Poll::Ready(Ok(()))
-    }
+    let given = if input.is_unreadable() {
+        Given::outward(output)
+    } else {
+        Given::new(input, output)
+    };
+    Ok(Connection::Stream(Stream::new(given, facts)))
 }
 
 /// A connected socket of messages.

@@ -4,11 +4,13 @@
 pub mod datagrams;
 pub mod descriptor;
 pub mod distinct;
+pub mod given;
 pub mod handshake;
 pub mod listening;
 pub mod reading;
 pub mod socket;
 pub mod stdio;
+pub(crate) mod waiting;
 
 mod fd;
 mod lock;
@@ -24,7 +26,6 @@ mod tcp;
 mod tls;
 mod udp;
 mod unix;
-mod waiting;
 mod wrapped;
 
 use std::fmt;
@@ -214,6 +215,12 @@ pub trait Bound: Send + Sync {
     /// # Errors
     /// What the system says.
     fn listen(&self) -> io::Result<Listener>;
+
+    /// The same address once more, for one more worker, where the system then spreads clients over the workers; `None`:
+    /// they listen on one socket together.
+    fn beside(&self) -> Option<Box<dyn Bound>> {
+        None
+    }
 
     /// The client endpoint string for other machines, where theirs is another; `HOST` stands for our name.
     fn elsewhere(&self) -> Option<String> {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use rustix::stdio::{stdin, stdout};
 
 use super::descriptor::{Input, Output, length_left};
+use super::given::Given;
 use super::{Accept, Binder, Bound, ClientRole, Connector, Incoming, Listener, ServerRole, Stage, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::error::{Error, Result, Status};
@@ -34,16 +35,17 @@ pub(super) static STDIO: Transport = Transport {
 /// # Errors
 /// What the system says, as when one of them is closed.
 pub fn stream() -> io::Result<Stream> {
-    let joined = tokio::io::join(Input::new(stdin())?, output()?);
-    Ok(Stream::new(joined, Facts::new(Address::Stdio, Address::Stdio)))
+    let given = Given::new(Input::new(stdin())?, Output::new(stdout())?);
+    Ok(Stream::new(given, Facts::new(Address::Stdio, Address::Stdio)))
 }
 
-/// Standard output alone.
+/// Standard output alone: there is no input, and nothing is read of the standard one.
 ///
 /// # Errors
 /// What the system says, as when it is closed.
-pub fn output() -> io::Result<Output> {
-    Output::new(stdout())
+pub fn stream_without_input() -> io::Result<Stream> {
+    let given = Given::without_input(Output::new(stdout())?);
+    Ok(Stream::new(given, Facts::new(Address::Stdio, Address::Stdio)))
 }
 
 /// Bytes that are left in the file on standard input; `None` where it is no file.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::listening::{accept_on, endpoint_of};
-use super::socket::{BACKLOG, Family, Listen, Target, not_bound};
+use super::socket::{BACKLOG, Family, Listen, Target, bind_beside, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
@@ -179,7 +179,11 @@ impl Binder for TcpServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         let bound = self.0.bind().and_then(|socket| {
             let endpoint = endpoint_of(&socket)?;
-            Ok(TcpBound { socket, endpoint })
+            Ok(TcpBound {
+                socket,
+                endpoint,
+                backlog: self.0.backlog,
+            })
         });
         match bound {
             Ok(bound) => Ok(Box::new(bound)),
@@ -191,6 +195,7 @@ impl Binder for TcpServer {
 struct TcpBound {
     socket: Socket,
     endpoint: String,
+    backlog: u32,
 }
 
 impl Bound for TcpBound {
@@ -200,5 +205,13 @@ impl Bound for TcpBound {
 
     fn listen(&self) -> io::Result<Listener> {
         Ok(Listener::Connections(accept_on(&self.socket)?))
+    }
+
+    fn beside(&self) -> Option<Box<dyn Bound>> {
+        Some(Box::new(TcpBound {
+            socket: bind_beside(&self.socket, self.backlog).ok()?,
+            endpoint: self.endpoint.clone(),
+            backlog: self.backlog,
+        }))
     }
 }

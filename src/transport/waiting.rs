@@ -2,8 +2,8 @@
 //! Absent: bytes' ends, and what a descriptor stands for.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::task::{Context, Poll};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fstat, major, minor, open};
@@ -26,9 +26,10 @@ const WRITE_MAX: usize = 4096;
 
 /// A descriptor of our own.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     wait: Wait,
     call: Call,
+    kind: Kind,
     /// A read that is not filled has taken all there was, and what comes next will be told.
     short_is_all: bool,
     /// Nothing may be told of an end that came before we opened it anew.
@@ -79,6 +80,7 @@ impl Waiting {
         Ok(Waiting {
             wait,
             call,
+            kind,
             // A terminal gives a line at a time, other sockets and pipes of packets a message, and say nothing of the
             // lines and messages behind it.
             short_is_all: kind == Kind::Pipe && !packets,
@@ -87,10 +89,55 @@ impl Waiting {
     }
 
     /// The descriptor.
-    pub(super) fn get(&self) -> &OwnedFd {
+    pub(crate) fn get(&self) -> &OwnedFd {
         match &self.wait {
             Wait::Polled(polled) => polled.get_ref(),
             Wait::Never(own) => own,
+        }
+    }
+
+    /// What it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether a call that cannot be told not to wait may wait: the open file is others' too, and they have it so.
+    pub(crate) fn blocks(&self) -> bool {
+        let blocks = |flags: OFlags| !flags.contains(OFlags::NONBLOCK);
+        self.call == Call::Socket && fcntl_getfl(self.get()).is_ok_and(blocks)
+    }
+
+    /// Whether reading alone shows the end, at times: Linux tells a FIFO opened without blocking nothing of a last writer
+    /// who left before that, so that it can wait for the first one.
+    pub(crate) fn may_end_unheard(&self) -> bool {
+        self.last_look && coop::has_budget_remaining()
+    }
+
+    /// Waits until something may be there to read.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.wait {
+            Wait::Never(_) => proceed(cx).map(Ok),
+            Wait::Polled(polled) => polled.poll_read_ready(cx).map_ok(|_guard| ()),
+        }
+    }
+
+    /// Waits until something may be taken.
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.wait {
+            Wait::Never(_) => proceed(cx).map(Ok),
+            Wait::Polled(polled) => polled.poll_write_ready(cx).map_ok(|_guard| ()),
+        }
+    }
+
+    /// Does `work`, and waits anew if it says `WouldBlock`.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        work: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        match &self.wait {
+            Wait::Never(_) => work(),
+            Wait::Polled(polled) => polled.try_io(interest, |_| work()),
         }
     }
 
@@ -101,8 +148,7 @@ impl Waiting {
         let mut read = || retried(|| self.call.read(self.get(), room));
         let read = match &self.wait {
             Wait::Never(_) => {
-                let turn = std::task::ready!(coop::poll_proceed(cx));
-                turn.made_progress();
+                ready!(proceed(cx));
                 read()
             }
             Wait::Polled(polled) => loop {
@@ -118,9 +164,7 @@ impl Waiting {
                         }
                         Err(_would_block) => {}
                     },
-                    // Linux tells a FIFO opened without blocking nothing of a last writer who left before that, so
-                    // that it can wait for the first one. Reading shows the end.
-                    Poll::Pending if self.last_look && coop::has_budget_remaining() => match read() {
+                    Poll::Pending if self.may_end_unheard() => match read() {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                         done => break done,
                     },
@@ -136,12 +180,11 @@ impl Waiting {
         let write = || retried(|| self.call.write(self.get(), bytes));
         match &self.wait {
             Wait::Never(_) => {
-                let turn = std::task::ready!(coop::poll_proceed(cx));
-                turn.made_progress();
+                ready!(proceed(cx));
                 Poll::Ready(write())
             }
             Wait::Polled(polled) => loop {
-                let mut ready = std::task::ready!(polled.poll_write_ready(cx))?;
+                let mut ready = ready!(polled.poll_write_ready(cx))?;
                 match ready.try_io(|_| write()) {
                     Ok(written) => return Poll::Ready(written),
                     Err(_would_block) => {}
@@ -175,13 +218,18 @@ impl Call {
     }
 }
 
+/// What is always ready takes its turns like all else.
+fn proceed(cx: &mut Context<'_>) -> Poll<()> {
+    coop::poll_proceed(cx).map(|turn| turn.made_progress())
+}
+
 /// `WouldBlock` where a call would have to wait. Errors and hang-ups count as ready: the call reports them.
-fn ask(own: &OwnedFd, wanted: PollFlags) -> rustix::io::Result<()> {
+pub(crate) fn ask(own: impl AsFd, wanted: PollFlags) -> rustix::io::Result<()> {
     let now = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    match poll(&mut [PollFd::new(own, wanted)], Some(&now))? {
+    match poll(&mut [PollFd::new(&own, wanted)], Some(&now))? {
         0 => Err(Errno::AGAIN),
         _ => Ok(()),
     }
@@ -231,7 +279,6 @@ fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use tokio::time::timeout;
@@ -243,6 +290,7 @@ mod tests {
         Waiting {
             wait: Wait::Polled(kernel::watch(pipe, interest).unwrap()),
             call: Call::Shared,
+            kind: Kind::Pipe,
             short_is_all: true,
             last_look: true,
         }

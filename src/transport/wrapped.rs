@@ -167,6 +167,14 @@ impl Bound for WrappedBound {
         }
     }
 
+    fn beside(&self) -> Option<Box<dyn Bound>> {
+        Some(Box::new(WrappedBound {
+            inner: self.inner.beside()?,
+            layers: Arc::clone(&self.layers),
+            names: self.names.clone(),
+        }))
+    }
+
     fn elsewhere(&self) -> Option<String> {
         self.inner.elsewhere().map(|inner| self.wrapped(&inner))
     }

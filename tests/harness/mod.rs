@@ -231,6 +231,10 @@ impl Run {
         kill_process(self.pid, signal).unwrap();
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Waits for a text on standard error; gives all that has been said there.
     pub(crate) fn await_stderr(&self, text: &str) -> String {
         let said = self
@@ -317,6 +321,17 @@ impl Run {
             .sum();
         // USER_HZ, which is part of Linux's interface to programs.
         Duration::from_secs(ticks) / 100
+    }
+
+    /// The most memory that it has held so far, in bytes.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1024
     }
 
     /// How many descriptors it has open.

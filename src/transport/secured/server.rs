@@ -21,7 +21,7 @@ use crate::layer::{Layer, tls};
 use crate::need::Need;
 use crate::transport::handshake::{Handshake, layered, names_peer};
 use crate::transport::listening::accept_on;
-use crate::transport::socket::{Listen, not_bound, reachable};
+use crate::transport::socket::{Listen, bind_beside, not_bound, reachable};
 use crate::transport::{Accept, Binder, Bound, Incoming, Listener, Stage};
 
 /// A server that speaks TLS.
@@ -84,6 +84,8 @@ impl Binder for SecureServer {
         Ok(Box::new(SecureBound {
             socket,
             address,
+            // The same for all of them.
+            backlog: self.listen.first().map_or(u32::MAX, |listen| listen.backlog),
             current: Arc::new(current),
             beneath: self.beneath.as_slice().into(),
         }))
@@ -98,6 +100,7 @@ impl Binder for SecureServer {
 struct SecureBound {
     socket: Socket,
     address: SocketAddr,
+    backlog: u32,
     current: Arc<Current>,
     beneath: Arc<[Arc<dyn Layer>]>,
 }
@@ -140,6 +143,16 @@ impl Bound for SecureBound {
             endpoint: self.endpoint().into(),
             beneath: Arc::clone(&self.beneath),
         })))
+    }
+
+    fn beside(&self) -> Option<Box<dyn Bound>> {
+        Some(Box::new(SecureBound {
+            socket: bind_beside(&self.socket, self.backlog).ok()?,
+            address: self.address,
+            backlog: self.backlog,
+            current: Arc::clone(&self.current),
+            beneath: Arc::clone(&self.beneath),
+        }))
     }
 
     fn elsewhere(&self) -> Option<String> {

@@ -1,0 +1,227 @@
+//! What stands at either end of a direction when nothing stands in front of it, and which way the kernel can move bytes
+//! between the two. Absent: moving them, and when that pays.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll};
+
+use rustix::event::PollFlags;
+use rustix::fs::{fstat, major, minor};
+use rustix::net::SocketType;
+use rustix::net::sockopt::socket_type;
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::connection::Wire;
+use crate::transport::descriptor::Kind;
+use crate::transport::given::Given;
+use crate::transport::waiting::{Waiting, ask};
+
+/// A socket, a pipe or a file with nothing in front of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bare<'a> {
+    Tcp(&'a TcpStream),
+    Unix(&'a UnixStream),
+    /// A descriptor that somebody else opened.
+    Given(&'a Waiting),
+}
+
+/// How the kernel moves bytes from one to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// By splice(2) alone, as one of the two is a pipe.
+    Straight,
+    /// By sendfile(2), which takes from the file what the socket has room for and no more.
+    Sendfile,
+    /// Through a pipe of ours.
+    Piped,
+}
+
+/// Why bytes go through a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// Something looks on or changes them.
+    Covered,
+    /// Some were read too early, and go first.
+    Early,
+    /// The kernel would copy them into the file all the same. Measured: 1.2 times the CPU of reading and writing.
+    IntoFile,
+    /// There is nothing to read or to write, or a terminal or a device.
+    Device,
+    /// splice(2) heeds `O_NONBLOCK` of a socket's open file alone, which others share: it would wait with all of us.
+    Blocks,
+    /// The system said no.
+    Refused,
+    /// No pipe was to be had.
+    NoPipe,
+}
+
+impl Hindrance {
+    /// Whether it stays as it is for these two.
+    pub(super) fn is_lasting(self) -> bool {
+        !matches!(self, Hindrance::NoPipe | Hindrance::Early)
+    }
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hindrance::Covered => "TLS or another layer, or a tap, is in between",
+            Hindrance::Early => "some were read too early",
+            Hindrance::IntoFile => "a file is written",
+            Hindrance::Device => "one end is no socket, pipe or file",
+            Hindrance::Blocks => "the socket that was left open for us blocks",
+            Hindrance::Refused => "the system splices no such ends",
+            Hindrance::NoPipe => "no pipe is to be had",
+        })
+    }
+}
+
+/// Whether it is a socket that we opened ourselves.
+pub(super) fn is_socket(wire: &Wire) -> bool {
+    wire.downcast_ref::<TcpStream>().is_some() || wire.downcast_ref::<UnixStream>().is_some()
+}
+
+/// The way from what is read to what is written, if the kernel has one.
+pub(super) fn route<'a>(from: &'a Wire, to: &'a Wire) -> Result<(Bare<'a>, Bare<'a>, Route), Hindrance> {
+    if from.has_early() {
+        return Err(Hindrance::Early);
+    }
+    let source = Bare::of(from, Given::source)?;
+    let sink = Bare::of(to, Given::sink)?;
+    let (from_kind, to_kind) = (source.kind(), sink.kind());
+    match from_kind {
+        Kind::Socket if !source.is_stream() => return Err(Hindrance::Device),
+        Kind::Socket | Kind::Pipe | Kind::File => {}
+        Kind::Device | Kind::Other => return Err(Hindrance::Device),
+    }
+    match to_kind {
+        Kind::Socket if !sink.is_stream() => return Err(Hindrance::Device),
+        Kind::Socket if sink.blocks() => return Err(Hindrance::Blocks),
+        Kind::Device if !sink.is_null() => return Err(Hindrance::Device),
+        Kind::File => return Err(Hindrance::IntoFile),
+        Kind::Other => return Err(Hindrance::Device),
+        Kind::Socket | Kind::Pipe | Kind::Device => {}
+    }
+    let route = match (from_kind, to_kind) {
+        (Kind::Pipe, _) | (_, Kind::Pipe) => Route::Straight,
+        (Kind::File, Kind::Socket) => Route::Sendfile,
+        _ => Route::Piped,
+    };
+    Ok((source, sink, route))
+}
+
+impl<'a> Bare<'a> {
+    fn of(wire: &'a Wire, half: fn(&Given) -> Option<&Waiting>) -> Result<Self, Hindrance> {
+        if let Some(tcp) = wire.bare() {
+            return Ok(Bare::Tcp(tcp));
+        }
+        if let Some(unix) = wire.bare() {
+            return Ok(Bare::Unix(unix));
+        }
+        let given = wire.bare::<Given>().ok_or(Hindrance::Covered)?;
+        half(given).map(Bare::Given).ok_or(Hindrance::Device)
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Bare::Tcp(_) | Bare::Unix(_) => Kind::Socket,
+            Bare::Given(given) => given.kind(),
+        }
+    }
+
+    pub(super) fn is_pipe(&self) -> bool {
+        self.kind() == Kind::Pipe
+    }
+
+    /// Whether reading alone shows its end, at times.
+    pub(super) fn may_end_unheard(&self) -> bool {
+        match self {
+            Bare::Tcp(_) | Bare::Unix(_) => false,
+            Bare::Given(given) => given.may_end_unheard(),
+        }
+    }
+
+    /// Whether a socket carries bytes rather than messages.
+    fn is_stream(&self) -> bool {
+        match self {
+            Bare::Tcp(_) | Bare::Unix(_) => true,
+            Bare::Given(given) => socket_type(given.get()).is_ok_and(|kind| kind == SocketType::STREAM),
+        }
+    }
+
+    fn blocks(&self) -> bool {
+        match self {
+            Bare::Tcp(_) | Bare::Unix(_) => false,
+            Bare::Given(given) => given.blocks(),
+        }
+    }
+
+    /// The one device that splice(2) is sure to do well with.
+    fn is_null(&self) -> bool {
+        /// /dev/null (devices.txt in the kernel's documentation).
+        const NULL: (u32, u32) = (1, 3);
+        fstat(self).is_ok_and(|stat| (major(stat.st_rdev), minor(stat.st_rdev)) == NULL)
+    }
+
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Bare::Tcp(socket) => socket.poll_read_ready(cx),
+            Bare::Unix(socket) => socket.poll_read_ready(cx),
+            Bare::Given(given) => given.poll_read_ready(cx),
+        }
+    }
+
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Bare::Tcp(socket) => socket.poll_write_ready(cx),
+            Bare::Unix(socket) => socket.poll_write_ready(cx),
+            Bare::Given(given) => given.poll_write_ready(cx),
+        }
+    }
+
+    /// Does `work`, which takes something out. A socket that blocks is asked first whether there is something: then a
+    /// call that wants what there is does not wait.
+    pub(super) fn try_read<R>(&self, work: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Bare::Tcp(socket) => socket.try_io(Interest::READABLE, work),
+            Bare::Unix(socket) => socket.try_io(Interest::READABLE, work),
+            Bare::Given(given) => given.try_io(Interest::READABLE, || {
+                if given.blocks() {
+                    ask(given.get(), PollFlags::IN)?;
+                }
+                work()
+            }),
+        }
+    }
+
+    /// Does `work`, which puts something in.
+    pub(super) fn try_write<R>(&self, work: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Bare::Tcp(socket) => socket.try_io(Interest::WRITABLE, work),
+            Bare::Unix(socket) => socket.try_io(Interest::WRITABLE, work),
+            Bare::Given(given) => given.try_io(Interest::WRITABLE, work),
+        }
+    }
+
+    /// It was found empty: waits until it is not.
+    pub(super) fn is_empty(&self) {
+        let _ = self.try_read(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+
+    /// It was found full: waits until it is not.
+    pub(super) fn is_full(&self) {
+        let _ = self.try_write(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+}
+
+impl AsFd for Bare<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Bare::Tcp(socket) => socket.as_fd(),
+            Bare::Unix(socket) => socket.as_fd(),
+            Bare::Given(given) => given.get().as_fd(),
+        }
+    }
+}
