@@ -285,6 +285,32 @@ fn a_pair_on_which_nothing_moves_is_parted() {
 }
 
 #[test]
+fn the_status_of_the_only_connection_is_that_of_the_run() {
+    let (target, endpoint) = listener();
+    for lost in [true, false] {
+        let relay = relay(["tcp:0:127.0.0.1", &endpoint, "--once"]);
+        let client = dial(relay.address());
+        let server = accept(&target);
+        if lost {
+            reset(server);
+            relay.wait().status(8).mentions("reset by the peer");
+        } else {
+            drop((client, server));
+            relay.wait().status(0);
+        }
+    }
+    let relay_idle = relay(["stdio", &endpoint, "--idle-timeout=50ms"]);
+    let _server = accept(&target);
+    relay_idle.wait().status(4).mentions("50ms");
+    let relay_lost = relay(["stdio", &endpoint]);
+    reset(accept(&target));
+    relay_lost.wait().status(8);
+    let (_held, refused) = refusing();
+    let relay_refused = relay(["stdio", &format!("tcp:{refused}")]);
+    relay_refused.wait().status(3);
+}
+
+#[test]
 fn a_stop_lets_pairs_finish() {
     let (target, endpoint) = listener();
     let relay = relay(["tcp:0:127.0.0.1", &endpoint]);

@@ -32,6 +32,10 @@ Notes:
   is reset resets the other. A client whose target cannot be had is closed,
   and the log says why; names are looked up for each connection.
 
+  Where there is but one connection, with --once or on stdio, its failure is
+  that of the run: 3 when no target can be had, 8 when either end is lost, 4
+  when nothing moved for --idle-timeout.
+
   --hexdump and --record show what is exchanged with clients: what they sent
   before faults meet it, and what they get after. All connections are in one
   file, or one dump, where lines such as # 127.0.0.1:5555 say whose bytes come
@@ -153,7 +157,9 @@ impl Relay {
         flows.idle = idle.map_or(flows.idle, |idle| idle.min(flows.idle));
         let targets = Targets::new(targets, self.balance, self.connect_timeout);
         let relay = self.forwarding(targets, terms);
+        let sole = self.server.limits.once || endpoints.iter().all(|end| end.type_name() == "stdio");
         let work = Work {
+            sole,
             endpoints,
             service: Service::connections(relay),
             hexdump: self.hexdump,

@@ -135,6 +135,7 @@ impl Serve {
             hexdump: self.hexdump,
             record: None,
             sees_to_idle: false,
+            sole: false,
             flows: Flows::default(),
         };
         work.run(&self.server, log)

@@ -31,6 +31,8 @@ pub(super) struct Work {
     pub(super) record: Option<PathBuf>,
     /// Idle connections are left to the service.
     pub(super) sees_to_idle: bool,
+    /// There is but one connection, and its failure is that of the run.
+    pub(super) sole: bool,
     /// What holds for the peers of datagrams, where the service talks with each.
     pub(super) flows: Flows,
 }
@@ -68,6 +70,7 @@ impl Work {
             grace: options.ready.grace,
             hexdump: self.hexdump,
             record: None,
+            sole: self.sole,
             handshake_timeout: options.limits.handshake.handshake_timeout,
             flow_idle: self.flows.idle,
             flows_max: self.flows.most,
@@ -133,7 +136,7 @@ impl Work {
             // A worker that panicked has said so; the others' work is done all the same.
             other.join().unwrap_or(Ok(()))?;
         }
-        record.finish(served.map(|()| Status::Done))
+        record.finish(served.and_then(|()| server.sole_result()))
     }
 }
 

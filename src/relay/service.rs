@@ -168,7 +168,7 @@ impl Shared {
                 self.refusals.tell(&peer, &error.to_string());
                 // An end in good order would say that there was nothing to come.
                 reset(&mut client);
-                return Err(io::Error::other(error.to_string()));
+                return Err(io::Error::other(error));
             }
         };
         say(client.facts(), target.facts());
@@ -204,7 +204,7 @@ impl Shared {
             Ok(connected) => connected,
             Err(error) => {
                 self.refusals.tell(&facts.peer.to_string(), &error.to_string());
-                return Err(io::Error::other(error.to_string()));
+                return Err(io::Error::other(error));
             }
         };
         say(&facts, target.facts());

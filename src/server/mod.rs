@@ -16,6 +16,7 @@ pub mod stop;
 mod datagrams;
 mod noted;
 mod open;
+mod sole;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -35,6 +36,7 @@ use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
 use self::shortage::{Next, Shortage};
+use self::sole::Sole;
 use self::stop::Stop;
 use crate::connection::refusals::Refusals;
 use crate::connection::tap::hexdump::Hexdump;
@@ -44,8 +46,8 @@ use crate::connection::tap::{Tap, tapped_datagram, tapped_stream};
 use crate::connection::{Connection, Datagram, Stream};
 use crate::diagnostic::counted;
 use crate::endpoint::Role;
-use crate::error::reason;
-use crate::layer::idle::limited_stream;
+use crate::error::{Status, reason};
+use crate::layer::idle::{IdleLimit, limited_stream};
 use crate::protocol::Service;
 use crate::transport::datagrams::Datagrams;
 use crate::transport::datagrams::flows::{Flows, Settings};
@@ -63,6 +65,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Serve one connection, then end.
     pub once: bool,
+    /// There is but one connection, and its failure is that of the run.
+    pub sole: bool,
     /// How long open connections may go on after a stop.
     pub grace: Duration,
     /// Show what flows, on standard error.
@@ -83,6 +87,7 @@ impl Default for Limits {
             idle_timeout: None,
             handshake_timeout: Duration::from_secs(10),
             once: false,
+            sole: false,
             grace: Duration::from_secs(5),
             hexdump: false,
             flow_idle: Duration::from_secs(60),
@@ -118,6 +123,7 @@ struct Shared {
     refusals: Refusals,
     /// That connections were closed at the end of the grace period was said.
     said_closing: AtomicBool,
+    sole: Sole,
     /// The endpoints, by place, whose datagrams a worker sorts into flows.
     sorted: Mutex<BTreeSet<usize>>,
 }
@@ -140,8 +146,17 @@ impl Server {
             had_one: AtomicBool::new(false),
             refusals: Refusals::default(),
             said_closing: AtomicBool::new(false),
+            sole: Sole::default(),
             sorted: Mutex::default(),
         }))
+    }
+
+    /// What became of the connection, where there was to be but one and it has ended.
+    ///
+    /// # Errors
+    /// Why it was lost, or that it was idle for too long.
+    pub fn sole_result(&self) -> crate::error::Result<Status> {
+        self.0.sole.result()
     }
 
     /// How it goes, as a line: `2 connections open, 57 accepted`.
@@ -508,8 +523,14 @@ impl Server {
             }
         }
         let conversation = exchange.exchange(tapped_datagram(datagram, taps));
+        let server = self.clone();
         tokio::spawn(async move {
             let result = conversation.await;
+            // Datagrams have no end of their own: that nothing comes any more is theirs.
+            let idle = matches!(&result, Err(error) if IdleLimit::caused(error));
+            if server.0.limits.sole && !idle {
+                server.0.sole.end(&result);
+            }
             if let Some(entry) = entry {
                 entry.end(&result);
             }
@@ -522,7 +543,11 @@ impl Server {
 
     fn is_plain(&self) -> bool {
         let limits = &self.0.limits;
-        limits.idle_timeout.is_none() && !limits.hexdump && limits.record.is_none() && self.0.book.is_none()
+        limits.idle_timeout.is_none()
+            && !limits.hexdump
+            && !limits.sole
+            && limits.record.is_none()
+            && self.0.book.is_none()
     }
 
     async fn converse(&self, mut stream: Stream, watched: Watched) {
@@ -550,6 +575,9 @@ impl Server {
             stream = limited_stream(stream, limit);
         }
         let result = self.0.service.talk.talk(stream).await;
+        if self.0.limits.sole {
+            self.0.sole.end(&result);
+        }
         if let Some(entry) = entry {
             entry.end(&result);
         }
