@@ -6,9 +6,9 @@ use std::sync::Arc;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
-use netkit::endpoint::{Args, Param, Role, Spec, ValueKind};
+use netkit::endpoint::{Param, ValueKind};
 use netkit::error::{Error, Result, Status};
-use netkit::protocol::{PROTOCOLS, Protocol, Service, Setup, Unfit};
+use netkit::protocol::{PROTOCOLS, Protocol, Service, set_up};
 use netkit::transport::reading::Dialler;
 
 /// The settings that were given, with the names of their table.
@@ -126,24 +126,7 @@ impl Settings {
                 ));
             }
         }
-        let spec = self
-            .single
-            .iter()
-            .fold(Spec::new(name), |spec, (name, value)| spec.keyword(*name, value));
-        let made = Args::read(&spec, Role::Server, protocol.settings)
-            .map_err(Unfit::Setting)
-            .and_then(|args| {
-                (protocol.service)(&Setup {
-                    args: &args,
-                    repeated: &self.repeated,
-                    dial: Arc::new(Dialler),
-                })
-            });
-        let error = match made {
-            Ok(service) => return Ok(service),
-            Err(Unfit::Setting(refused)) => Error::new(Status::Usage, refused.diagnostic.message),
-            Err(Unfit::Named(error)) => error,
-        };
-        Err(error.on(format!("could not set up {name}")))
+        let given = [&self.single[..], &self.repeated].concat();
+        set_up(name, &given, Arc::new(Dialler))
     }
 }

@@ -23,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::connection::pump::with_scratch;
 use crate::connection::{BoxFuture, Datagram, Dial, Stream};
-use crate::endpoint::{Args, Param, Refused};
-use crate::error::{Error, Result};
+use crate::endpoint::{Args, Param, Refused, Role, Spec};
+use crate::error::{Error, Result, Status};
 use crate::need::Need;
 
 /// The built-in protocols, in the order that help shows them.
@@ -63,6 +63,43 @@ pub struct Setup<'a> {
     pub repeated: &'a [(&'static str, String)],
     /// The way to others, for a protocol that has to ask them.
     pub dial: Arc<dyn Dial>,
+}
+
+/// The protocol of that name with these settings, those that can be given any number of times in their order. `dial` is
+/// its way to others.
+///
+/// # Errors
+/// Status 2: there is no such protocol, it has no such setting, or a value is refused. Otherwise as what a setting names.
+pub fn set_up(name: &str, given: &[(&str, String)], dial: Arc<dyn Dial>) -> Result<Service> {
+    let Some(protocol) = PROTOCOLS.iter().find(|protocol| protocol.name == name) else {
+        return Err(Error::new(
+            Status::Usage,
+            format!("there is no protocol `{name}`"),
+        ));
+    };
+    let mut spec = Spec::new(name);
+    let mut repeated = Vec::new();
+    for (setting, value) in given {
+        match protocol.repeated.iter().find(|known| known.name == *setting) {
+            Some(known) => repeated.push((known.name, value.clone())),
+            None => spec = spec.keyword(*setting, value),
+        }
+    }
+    let made = Args::read(&spec, Role::Server, protocol.settings)
+        .map_err(Unfit::Setting)
+        .and_then(|args| {
+            (protocol.service)(&Setup {
+                args: &args,
+                repeated: &repeated,
+                dial,
+            })
+        });
+    let error = match made {
+        Ok(service) => return Ok(service),
+        Err(Unfit::Setting(refused)) => Error::new(Status::Usage, refused.diagnostic.message),
+        Err(Unfit::Named(error)) => error,
+    };
+    Err(error.on(format!("could not set up {name}")))
 }
 
 /// Why a service could not be made.

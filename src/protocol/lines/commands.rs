@@ -36,6 +36,7 @@ pub(super) enum Pattern {
     Exact(Vec<u8>),
     Prefix(Vec<u8>),
     #[cfg(feature = "regex")]
+    #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "it is read from a file"))]
     Regex(regex::bytes::Regex),
 }
 
