@@ -39,6 +39,8 @@ pub mod script;
 pub mod server;
 #[cfg(feature = "cli")]
 pub mod terminal;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod units;
 #[cfg(any(feature = "config", feature = "regex", feature = "tls"))]

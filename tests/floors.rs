@@ -198,6 +198,13 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         open: false,
+        modules: &[module(
+            "testing",
+            &["tokio::runtime", "tokio::sync", "tokio::task", "tokio::time"],
+        )],
+    },
+    Floor {
+        open: false,
         modules: &[module("cli", &["clap", "clap_complete", "time"])],
     },
     Floor {

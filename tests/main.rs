@@ -48,6 +48,8 @@ mod serve;
 mod splice;
 mod tables;
 mod terminal;
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]

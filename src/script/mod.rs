@@ -9,7 +9,7 @@ pub mod difference;
 mod expected;
 mod grammar;
 mod literal;
-mod pattern;
+pub(crate) mod pattern;
 pub mod play;
 mod reading;
 mod refusal;

@@ -43,20 +43,28 @@ impl Pattern {
                 }
             }
         }
-        let built = RegexBuilder::new(&source)
-            .unicode(false)
-            .size_limit(SIZE_MAX)
-            .build();
-        built.map_err(|error| match &error {
-            regex::Error::CompiledTooBig(_) => "the regex grows too large".to_owned(),
-            // Several lines with a picture of their own; the last one says what it is.
-            error => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                last.trim_start_matches("error: ").to_owned()
-            }
-        })
+        compiled(&source)
     }
+}
+
+/// A regex without variables, by the same rules.
+///
+/// # Errors
+/// Why it cannot be compiled, in one line.
+pub(crate) fn compiled(source: &str) -> Result<Regex, String> {
+    let built = RegexBuilder::new(source)
+        .unicode(false)
+        .size_limit(SIZE_MAX)
+        .build();
+    built.map_err(|error| match &error {
+        regex::Error::CompiledTooBig(_) => "the regex grows too large".to_owned(),
+        // Several lines with a picture of their own; the last one says what it is.
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.trim_start_matches("error: ").to_owned()
+        }
+    })
 }
 
 #[cfg(test)]

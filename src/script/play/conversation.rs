@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection with what is known of it.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(crate) struct Conversation {
     name: String,
     facts: Facts,
     wire: Wire,
@@ -31,7 +31,7 @@ pub(super) struct Conversation {
 
 /// The end that is expected of a peer's half.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Close,
     Reset,
     /// With this name, if one matters.
@@ -59,15 +59,15 @@ impl Ending {
 
 /// Why what was expected did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unmet {
+pub(crate) struct Unmet {
     /// One line.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// Further lines: expected against arrived.
-    pub(super) picture: Vec<String>,
+    pub(crate) picture: Vec<String>,
 }
 
 impl Unmet {
-    pub(super) fn new(why: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
         Unmet {
             why: why.into(),
             picture: Vec::new(),
@@ -76,7 +76,7 @@ impl Unmet {
 }
 
 impl Conversation {
-    pub(super) fn new(name: &str, connection: Connection) -> Self {
+    pub(crate) fn new(name: &str, connection: Connection) -> Self {
         Conversation {
             name: name.to_owned(),
             facts: connection.facts().clone(),
@@ -84,35 +84,41 @@ impl Conversation {
         }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn facts(&self) -> &Facts {
+    pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
 
     /// What went by, and how many events there were before that.
-    pub(super) fn so_far(&self) -> (Vec<Event>, u64) {
+    pub(crate) fn so_far(&self) -> (Vec<Event>, u64) {
         self.wire.shared.heard().history.so_far()
     }
 
-    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<(), Unmet> {
+    pub(crate) async fn send(&self, bytes: Vec<u8>) -> Result<(), Unmet> {
         self.told(self.wire.send(bytes), "could not be sent to").await
     }
 
     /// Ends our half.
-    pub(super) async fn end(&self) -> Result<(), Unmet> {
+    pub(crate) async fn end(&self) -> Result<(), Unmet> {
         self.told(self.wire.end(), "could not be ended").await
     }
 
     /// Ends it all, in good order where the peer takes part.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // A peer that is gone, or does not listen, has no part in it.
         let _ = timeout(GOODBYE, self.wire.close()).await;
     }
 
-    pub(super) async fn reset(&self) -> Result<(), Unmet> {
+    /// Closes it as dropping does, and returns when its socket is gone.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn leave(&self) {
+        self.wire.leave().await;
+    }
+
+    pub(crate) async fn reset(&self) -> Result<(), Unmet> {
         self.told(self.wire.reset(), "could not be reset").await
     }
 
@@ -122,7 +128,7 @@ impl Conversation {
     }
 
     /// Waits for something, and reads through its end. Cancel safe: what was not found is still unread.
-    pub(super) async fn expect(&self, wanted: &Wanted) -> Result<Found, Unmet> {
+    pub(crate) async fn expect(&self, wanted: &Wanted) -> Result<Found, Unmet> {
         let mut search = Search::new(wanted.clone());
         let mut taken = None;
         let mut quiet = false;
@@ -166,7 +172,7 @@ impl Conversation {
     }
 
     /// What to say when the time for [`Conversation::expect`] is over.
-    pub(super) fn not_in_time(&self, wanted: &Wanted, limit: &str) -> Unmet {
+    pub(crate) fn not_in_time(&self, wanted: &Wanted, limit: &str) -> Unmet {
         let heard = self.wire.shared.heard();
         match heard.unread.is_empty() {
             true => self.unlike(wanted, &heard, &format!("nothing came {limit}")),
@@ -190,7 +196,7 @@ impl Conversation {
     }
 
     /// Waits until the peer's half ends in this way.
-    pub(super) async fn expect_end(&self, wanted: &Ending) -> Result<(), Unmet> {
+    pub(crate) async fn expect_end(&self, wanted: &Ending) -> Result<(), Unmet> {
         loop {
             let changed = self.wire.shared.changed.notified();
             tokio::pin!(changed);
@@ -219,7 +225,7 @@ impl Conversation {
     }
 
     /// What to say when the time for [`Conversation::expect_end`] is over.
-    pub(super) fn not_ended(&self, wanted: &Ending, limit: &str) -> Unmet {
+    pub(crate) fn not_ended(&self, wanted: &Ending, limit: &str) -> Unmet {
         Unmet {
             why: format!("{}: the connection was still open {limit}", self.name),
             picture: vec![
@@ -230,7 +236,7 @@ impl Conversation {
     }
 
     /// Waits for so long, in which nothing may come.
-    pub(super) async fn expect_silence(&self, length: Duration) -> Result<(), Unmet> {
+    pub(crate) async fn expect_silence(&self, length: Duration) -> Result<(), Unmet> {
         let over = Instant::now() + length;
         loop {
             let changed = self.wire.shared.changed.notified();

@@ -22,7 +22,7 @@ const WAITING_MAX: usize = 16;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A bound endpoint. Dropping it gives the address back and closes what nobody took.
-pub(super) struct Door {
+pub(crate) struct Door {
     bound: Arc<dyn Bound>,
     arrived: Mutex<mpsc::Receiver<Result<Connection>>>,
     task: JoinHandle<()>,
@@ -36,7 +36,7 @@ impl Drop for Door {
 
 impl Door {
     /// Binds, on the current runtime.
-    pub(super) fn open(endpoint: &ServerEndpoint) -> Result<Self> {
+    pub(crate) fn open(endpoint: &ServerEndpoint) -> Result<Self> {
         let bound: Arc<dyn Bound> = Arc::from(endpoint.bind()?);
         let listener = bound
             .listen()
@@ -53,13 +53,21 @@ impl Door {
         })
     }
 
+    /// Gives the address back, as dropping does, and returns when it can be had.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn shut(mut self) {
+        self.task.abort();
+        // It was called off, or had ended before.
+        let _ = (&mut self.task).await;
+    }
+
     /// The client endpoint that leads here.
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         self.bound.endpoint()
     }
 
     /// The next client that was established, or why one was not. Cancel safe.
-    pub(super) async fn accept(&self) -> Result<Connection> {
+    pub(crate) async fn accept(&self) -> Result<Connection> {
         let next = self.arrived.lock().await.recv().await;
         next.unwrap_or_else(|| Err(Error::new(Status::Failure, "no more clients will come")))
     }

@@ -3,15 +3,15 @@
 
 mod act;
 mod branches;
-mod conversation;
-mod door;
+pub(crate) mod conversation;
+pub(crate) mod door;
 mod facts;
 mod fault;
 pub mod history;
 mod output;
 pub mod part;
-mod scratch;
-mod search;
+pub(crate) mod scratch;
+pub(crate) mod search;
 mod stage;
 mod values;
 mod wire;

@@ -15,12 +15,12 @@ const TRIES: u32 = 100;
 
 /// A directory that is removed, with all in it, when this is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     path: Option<PathBuf>,
 }
 
 impl Scratch {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let place = std::env::temp_dir();
         let failed = |error: &io::Error| {
@@ -47,12 +47,12 @@ impl Scratch {
         Err(failed(&last))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new("/nonexistent"))
     }
 
     /// Leaves it where it is, and says where.
-    pub(super) fn keep(mut self) -> PathBuf {
+    pub(crate) fn keep(mut self) -> PathBuf {
         self.path.take().unwrap_or_default()
     }
 }

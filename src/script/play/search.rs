@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 /// What is expected.
 #[derive(Debug, Clone)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// These bytes, anywhere.
     Within(Vec<u8>),
     /// These bytes, and nothing before them.
@@ -29,11 +29,11 @@ pub(super) enum Look {
 
 /// Where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// One past its last byte: all up to there is read.
-    pub(super) end: usize,
+    pub(crate) end: usize,
     /// The named parts of a pattern that took part.
-    pub(super) captures: Vec<(String, Vec<u8>)>,
+    pub(crate) captures: Vec<(String, Vec<u8>)>,
 }
 
 /// One search through bytes to which more are added at the end.

@@ -34,6 +34,7 @@ pub(super) enum End {
     /// By a reset.
     Reset,
     /// By this alert of TLS, by its registered name.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has alerts"))]
     Alert(String),
     /// Otherwise, in words.
     Lost(String),
@@ -126,6 +127,15 @@ impl Wire {
         };
         let task = tokio::spawn(std::future::poll_fn(move |cx| keeper.poll(cx)));
         Wire { shared, orders, task }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) async fn leave(&self) {
+        self.task.abort();
+        // One turn on a runtime of one thread.
+        while !self.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) async fn send(&self, bytes: Vec<u8>) -> io::Result<()> {

@@ -47,7 +47,8 @@ impl Failure {
     }
 }
 
-fn conversation(told: &ConversationTold, lines: &mut Vec<String>) {
+/// What was said on a connection, below a line that names it.
+pub(crate) fn conversation(told: &ConversationTold, lines: &mut Vec<String>) {
     lines.push(format!("  {} so far, with {}:", told.name, told.peer));
     if told.left_out > 0 {
         let count = usize::try_from(told.left_out).unwrap_or(usize::MAX);
