@@ -1,5 +1,6 @@
 //! `serve lines` from outside: what is said, what is on disk when it is said, and what bad input and a full disk do.
-//! Absent: how lines are cut and commands are found, which unit tests show.
+//! Absent: how lines are cut and commands are found, which unit tests show; and what a conversation of the test with one
+//! or two clients shows, which are scripts: `tests/scripts/lines*.netkit`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +17,6 @@ use crate::harness::{A_MOMENT, PATIENCE, Run, eventually, netkit, netkit_after, 
 const TCP: &str = "tcp:0:127.0.0.1";
 const GREETING: &str = "Connection with the server established!\r\n";
 const HELLO: &str = "Hello! How are you?\r\n";
-const BYE: &str = "Noooo don't go awayyyyy...\r\n";
 const SAVED: &str = "Message saved!\r\n";
 const UNSAVED: &str = "ERROR could not save\r\n";
 const UNKNOWN: &str = "Unknown command\r\n";
@@ -58,40 +58,6 @@ impl Client {
         self.0.read_line(&mut line).unwrap();
         line
     }
-}
-
-#[test]
-fn it_says_what_the_contract_says() {
-    let (_directory, file) = directory();
-    let server = serve_lines(&file, &[]);
-    let address = server.address();
-    let expected = format!("{GREETING}{HELLO}{UNKNOWN}{SAVED}{SAVED}{BYE}");
-    let talk = "hello\r\nHELLO\nwrite: one\r\nwrite: two words\ngoodbye\nhello\n";
-    assert_eq!(asked(address, talk), expected);
-    assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo words\n");
-    // Byte by byte, too.
-    let mut client = Client::of(address);
-    for byte in b"hello\r\n" {
-        client.say([*byte]);
-    }
-    assert_eq!(client.line(), HELLO);
-    client.say("goodbye\r\n");
-    assert_eq!(client.line(), BYE);
-    assert_eq!(client.line(), "");
-    server.stop().status(0);
-}
-
-#[test]
-fn without_file_it_writes_to_file_txt_where_it_was_started() {
-    let (directory, file) = directory();
-    let before = format!("cd '{}'", directory.path().display());
-    let server = netkit_after(&before, "", ["serve", "lines", TCP]).start();
-    assert_eq!(
-        asked(server.address(), "write: here\n"),
-        format!("{GREETING}{SAVED}")
-    );
-    assert_eq!(fs::read_to_string(file).unwrap(), "here\n");
-    server.stop().status(0);
 }
 
 #[test]
@@ -159,15 +125,6 @@ fn half_a_line_is_no_command_and_one_who_leaves_harms_nobody() {
     }
     let outcome = server.stop().status(0);
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
-}
-
-#[test]
-fn one_who_never_sends_is_left_after_the_idle_limit() {
-    let (_directory, file) = directory();
-    let server = serve_lines(&file, &["--idle-timeout", "100ms"]);
-    let mut client = Client::of(server.address());
-    assert_eq!(client.line(), "");
-    server.stop().status(0);
 }
 
 #[test]
@@ -314,16 +271,7 @@ fn a_stop_lets_what_is_open_finish() {
 }
 
 #[test]
-fn any_stream_will_do() {
-    let (directory, file) = directory();
-    let socket = format!("unix:{}", directory.path().join("socket").display());
-    let server = serve(["lines", &socket, "--file", file.to_str().unwrap()]);
-    let outcome = crate::harness::connect([&socket])
-        .input("hello\n")
-        .run()
-        .status(0);
-    outcome.wrote(format!("{GREETING}{HELLO}"));
-    server.stop().status(0);
+fn datagrams_will_not_do() {
     let outcome = netkit(["serve", "lines", "udp:0"]).run().status(2);
     outcome.mentions("could not serve lines on udp:0: it needs connections");
 }
@@ -369,22 +317,6 @@ exact = "bye"
 reply = "Come again"
 close = true
 "#;
-
-#[test]
-fn a_file_of_commands_replaces_greeting_and_commands() {
-    let (directory, file) = directory();
-    let shop = directory.path().join("shop.toml");
-    fs::write(&shop, SHOP.replace("FILE", file.to_str().unwrap())).unwrap();
-    let shop = shop.to_str().unwrap();
-    let server = serve(["lines", TCP, "--max-line", "20", "--commands", shop]);
-    let address = server.address();
-    let talk = "hello\norder tea\u{ff}\r\nadd 1 2\nbye\nadd 3 4\n";
-    let expected = "Welcome\r\nWhat?\r\nNoted: tea\u{ff}\r\n1 and 2\r\nCome again\r\n";
-    assert_eq!(asked(address, talk), expected);
-    assert_eq!(fs::read_to_string(&file).unwrap(), "tea\u{ff}\n");
-    assert_eq!(asked(address, "x".repeat(21)), "Welcome\r\nToo long\r\n");
-    server.stop().status(0);
-}
 
 #[test]
 fn a_file_of_commands_is_read_again_on_sighup_and_a_broken_one_changes_nothing() {

@@ -1,4 +1,4 @@
-//! Every script of netkit-script(5) and of `examples/` is played, as a reader would.
+//! Every script of netkit-script(5) and of `examples/` is played, as a reader would; and those that are tests of ours.
 //! Absent: what scripts tell when they fail.
 
 use std::env;
@@ -105,7 +105,19 @@ fn the_examples_pass() {
             played += 1;
         }
     }
-    assert!(played >= 2, "{played} examples were played");
+    assert!(played >= 3, "{played} examples were played");
+}
+
+#[test]
+fn our_own_scripts_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let told = play(&folder);
+    let scripts = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "netkit"));
+    let wanted = format!(": {} passed", scripts.count());
+    assert!(told.contains(&wanted), "{told}");
 }
 
 #[test]

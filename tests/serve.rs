@@ -1,5 +1,6 @@
 //! `serve`: every protocol on every kind of endpoint, how many connections, how long, and how it ends.
-//! Absent: telling that it is ready, and running out of descriptors.
+//! Absent: telling that it is ready, and running out of descriptors; and what is a script: `tests/scripts/once.netkit` and
+//! `backlog.netkit`.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use crate::harness::peer::{
-    Wire, ask, assert_echo, assert_gone, assert_silent, await_refusal, dial, dial_endpoint, noise, read,
-    read_all, reset, undisturbed,
+    Wire, ask, assert_echo, assert_gone, await_refusal, dial, dial_endpoint, noise, read, read_all, reset,
+    undisturbed,
 };
 use crate::harness::{A_MOMENT, PATIENCE, Run, address, connect, netkit, netkit_after, serve};
 
@@ -422,92 +423,6 @@ fn a_socket_that_was_not_passed_is_status_7() {
 }
 
 // Limits
-
-#[test]
-fn once_serves_one_connection_and_exits() {
-    let server = serve(["echo", "--once", "tcp:0:127.0.0.1"]);
-    let mut client = dial(server.address());
-    assert_echo(&mut client, b"the one");
-    // Nobody else gets in, neither now nor later.
-    await_refusal(server.address());
-    assert_echo(&mut client, b"still served");
-    drop(client);
-    server.wait().status(0);
-}
-
-#[test]
-fn once_is_once_over_all_endpoints_and_workers() {
-    let server = serve([
-        "echo",
-        "--once",
-        "--workers",
-        "3",
-        "tcp:0:127.0.0.1",
-        "tcp:0:127.0.0.1",
-    ]);
-    let endpoints = server.endpoints(2);
-    assert_eq!(ask(address(&endpoints[1]), b"the one"), b"the one");
-    server.wait().status(0);
-}
-
-#[test]
-fn once_answers_one_datagram_and_exits() {
-    let server = serve(["echo", "--once", "udp:0:127.0.0.1"]);
-    assert_eq!(ask_datagram(&server.endpoint(), b"the one"), b"the one");
-    server.wait().status(0);
-}
-
-#[test]
-fn further_clients_wait_in_the_backlog() {
-    let server = serve(["echo", "--max-connections", "2", "tcp:0:127.0.0.1"]);
-    let mut first = dial(server.address());
-    let mut second = dial(server.address());
-    assert_echo(&mut first, b"one");
-    assert_echo(&mut second, b"two");
-    let mut third = dial(server.address());
-    third.write_all(b"three").unwrap();
-    assert_silent(&third);
-    drop(first);
-    assert_eq!(read(&third, 5), b"three");
-    assert_echo(&mut second, b"two again");
-}
-
-#[test]
-fn the_limit_holds_over_all_endpoints_and_workers() {
-    let server = serve([
-        "echo",
-        "--max-connections",
-        "1",
-        "--workers",
-        "2",
-        "tcp:0:127.0.0.1",
-        "tcp:0:127.0.0.1",
-    ]);
-    let endpoints = server.endpoints(2);
-    let mut first = dial(address(&endpoints[0]));
-    assert_echo(&mut first, b"one");
-    let mut second = dial(address(&endpoints[1]));
-    second.write_all(b"two").unwrap();
-    assert_silent(&second);
-    drop(first);
-    assert_eq!(read(&second, 3), b"two");
-}
-
-#[test]
-fn a_listener_to_which_nobody_comes_keeps_no_place() {
-    let server = serve([
-        "echo",
-        "--max-connections",
-        "1",
-        "tcp:0:127.0.0.1",
-        "tcp:0:127.0.0.1",
-    ]);
-    // The last one first: it is the first loop that would have taken the only place.
-    for endpoint in server.endpoints(2).iter().rev() {
-        let mut client = dial(address(endpoint));
-        assert_echo(&mut client, b"x");
-    }
-}
 
 #[test]
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
