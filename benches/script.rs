@@ -1,0 +1,36 @@
+//! What it costs to read a script: cut into steps, and checked as a whole. The scripts are the examples.
+//! Absent: playing, and files; the texts are compiled in.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use criterion::{Criterion, Throughput};
+use netkit::script::Script;
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("lines", include_str!("../examples/lines.netkit")),
+    ("smtp", include_str!("../examples/smtp.netkit")),
+    ("tls", include_str!("../examples/tls.netkit")),
+];
+
+pub(crate) fn run(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("script");
+    let path = Path::new("examples/bench.netkit");
+    for (name, text) in EXAMPLES {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(format!("cut: {name}"), |bench| {
+            bench.iter(|| black_box(Script::cut(path, black_box(text))));
+        });
+        group.bench_function(format!("cut and checked: {name}"), |bench| {
+            bench.iter(|| black_box(Script::parse(path, black_box(text))));
+        });
+    }
+    let long: String = (0..2000)
+        .map(|n| format!("alice sends line \"number {n}\"\n"))
+        .collect();
+    group.throughput(Throughput::Bytes(long.len() as u64));
+    group.bench_function("cut: 2000 lines", |bench| {
+        bench.iter(|| black_box(Script::cut(path, black_box(&long))));
+    });
+    group.finish();
+}
