@@ -37,22 +37,24 @@ async fn near(end: Near, way: Way, zeros: Rc<Zeros>, arrived: Rc<Cell<u64>>) -> 
             let (mut reader, mut writer) = tokio::io::split(stream);
             let feeding = async {
                 let piece = vec![0; RECORDS];
-                while way != Way::Down {
+                loop {
                     writer.write_all(&piece).await?;
                 }
-                Ok(())
             };
             let draining = async {
                 let mut piece = vec![0; RECORDS];
-                while way != Way::Up {
+                loop {
                     match reader.read(&mut piece).await? {
-                        0 => break,
+                        0 => return Ok(()),
                         length => arrived.set(arrived.get() + length as u64),
                     }
                 }
-                Ok(())
             };
-            tokio::try_join!(feeding, draining).map(|_| ())
+            match way {
+                Way::Up => feeding.await,
+                Way::Down => draining.await,
+                Way::Both => tokio::try_join!(feeding, draining).map(|((), ())| ()),
+            }
         }
     }
 }

@@ -12,6 +12,9 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create, sendfile};
 use rustix::net::{RecvFlags, recv};
 use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384;
+use rustls::crypto::aws_lc_rs::kx_group::X25519;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -81,13 +84,18 @@ pub(crate) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Every handshake is a whole one: sessions do not go on.
+/// Every handshake is a whole one, as sessions do not go on; and all relays get the same to do, as there is one cipher and
+/// one key exchange.
 fn connector(trust: &Path) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(trust).map_err(io::Error::other)?;
     roots.add(certificate).map_err(io::Error::other)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let provider = CryptoProvider {
+        cipher_suites: vec![TLS13_AES_256_GCM_SHA384],
+        kx_groups: vec![X25519],
+        ..aws_lc_rs::default_provider()
+    };
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
