@@ -40,7 +40,8 @@ HAPROXY = """global
 defaults
     mode tcp
     maxconn 4500
-    option splice-auto
+    option splice-request
+    option splice-response
     timeout connect 5s
     timeout client 10m
     timeout server 10m

@@ -13,7 +13,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create, sendfile};
 use rustix::net::{RecvFlags, recv};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384;
-use rustls::crypto::aws_lc_rs::kx_group::X25519;
+use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, X25519};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -84,15 +84,16 @@ pub(crate) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Every handshake is a whole one, as sessions do not go on; and all relays get the same to do, as there is one cipher and
-/// one key exchange.
+/// Every handshake is a whole one, as sessions do not go on; and all relays get the same to do, as they are not asked which
+/// cipher and which key exchange they like best.
 fn connector(trust: &Path) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(trust).map_err(io::Error::other)?;
     roots.add(certificate).map_err(io::Error::other)?;
     let provider = CryptoProvider {
         cipher_suites: vec![TLS13_AES_256_GCM_SHA384],
-        kx_groups: vec![X25519],
+        // The second for a peer that has no other.
+        kx_groups: vec![X25519, SECP256R1],
         ..aws_lc_rs::default_provider()
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
