@@ -22,11 +22,13 @@ class Contender:
     forks: bool = False
     needs: tuple = ()
 
-    def program(self, paths):
-        return find(self.command.split()[0].format(**paths))
+    def argv(self, paths, command=None):
+        """Its command, or another one of its own; a path is one word, whatever is in it."""
+        return [word.format(**paths) for word in (command or self.command).split()]
 
     def present(self, paths):
-        return bool(self.program(paths)) and all(find(need) or os.path.exists(need) for need in self.needs)
+        program = self.command.split()[0].format(**paths)
+        return bool(find(program)) and all(find(need) or os.path.exists(need) for need in self.needs)
 
 
 def find(program):
