@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::harness::installed::{installed, reserved};
 use crate::harness::peer::{ask, assert_echo, assert_gone, dial, dial_endpoint, listener, read_all, reset};
-use crate::harness::{PATIENCE, Run, address, eventually, file_when_there, netkit, program};
+use crate::harness::{PATIENCE, Run, address, eventually, file_when_there, netkit, netkit_after, program};
 
 /// The time that one who asks has for the head of a request, or to shake hands.
 const HEAD: Duration = Duration::from_secs(5);
@@ -23,7 +23,10 @@ struct Told {
 }
 
 fn told(args: &[&str]) -> Told {
-    let run = netkit(["serve"]).args(args).stdin(Stdio::null()).start();
+    said_by(netkit(["serve"]).args(args).stdin(Stdio::null()).start())
+}
+
+fn said_by(run: Run) -> Told {
     let endpoint = run.endpoint();
     let said = run.await_stderr(&format!("listening on {endpoint}"));
     let at = said.lines().find_map(|line| line.strip_prefix("metrics on "));
@@ -61,6 +64,47 @@ impl Told {
             let values = samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap());
             (values.sum::<u64>() == value).then_some(())
         });
+    }
+}
+
+#[test]
+fn without_descriptors_it_still_says_how_it_does() {
+    for workers in ["1", "3"] {
+        let args = [
+            "serve",
+            "echo",
+            "tcp:0:127.0.0.1",
+            "--metrics",
+            "tcp:0:127.0.0.1",
+            "--workers",
+            workers,
+        ];
+        let told = said_by(
+            netkit_after("ulimit -n 64", "", args)
+                .stdin(Stdio::null())
+                .start(),
+        );
+        let to = told.run.address();
+        let mut first = dial(to);
+        assert_echo(&mut first, b"first");
+        let clients: Vec<_> = (0..120).map(|_| dial(to)).collect();
+        told.run.await_stderr("too many open files");
+        // More of them than there are descriptors to spare.
+        let silent: Vec<_> = (0..16).map(|_| dial_endpoint(&told.at)).collect();
+        for _ in 0..50 {
+            for path in ["/healthz", "/readyz", "/metrics"] {
+                assert_eq!(get(&told.at, path).0, 200);
+            }
+        }
+        assert_echo(&mut first, b"all the while");
+        drop((silent, clients));
+        eventually("a server for new clients", || {
+            let mut client = dial(to);
+            client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            client.write_all(b"x").ok()?;
+            matches!(client.read(&mut [0]), Ok(1)).then_some(())
+        });
+        told.run.stop();
     }
 }
 

@@ -10,6 +10,7 @@ use netkit::error::Result;
 use netkit::error::{Error, Status};
 use netkit::server::book::Book;
 use netkit::server::gate::Keeper;
+use netkit::server::reserve::Reserve;
 use netkit::server::stop::Stop;
 use netkit::transport::Bound;
 use netkit::transport::reading::ServerEndpoint;
@@ -29,7 +30,15 @@ pub(super) struct Metrics {
 #[derive(Default)]
 pub(super) struct Monitored {
     #[cfg(feature = "metrics")]
-    inner: Option<(Arc<dyn Bound>, Arc<Book>)>,
+    inner: Option<Inner>,
+}
+
+#[cfg(feature = "metrics")]
+struct Inner {
+    bound: Arc<dyn Bound>,
+    book: Arc<Book>,
+    /// For who asks when the server has run out of descriptors.
+    reserve: Arc<Reserve>,
 }
 
 #[cfg(feature = "metrics")]
@@ -63,7 +72,11 @@ impl Metrics {
             return Ok(Monitored::default());
         };
         Ok(Monitored {
-            inner: Some((Arc::from(endpoint.bind()?), Arc::new(Book::new(served)))),
+            inner: Some(Inner {
+                bound: Arc::from(endpoint.bind()?),
+                book: Arc::new(Book::new(served)),
+                reserve: Arc::new(Reserve::new()),
+            }),
         })
     }
 }
@@ -72,19 +85,24 @@ impl Metrics {
 impl Monitored {
     /// The book, where somebody may want to read it.
     pub(super) fn book(&self) -> Option<Arc<Book>> {
-        self.inner.as_ref().map(|(_, book)| Arc::clone(book))
+        self.inner.as_ref().map(|inner| Arc::clone(&inner.book))
     }
 
     /// What reloads with the endpoints that are served.
     pub(super) fn bound(&self) -> Option<Arc<dyn Bound>> {
-        self.inner.as_ref().map(|(bound, _)| Arc::clone(bound))
+        self.inner.as_ref().map(|inner| Arc::clone(&inner.bound))
+    }
+
+    /// The descriptors that the server is to leave alone.
+    pub(super) fn reserve(&self) -> Option<Arc<Reserve>> {
+        self.inner.as_ref().map(|inner| Arc::clone(&inner.reserve))
     }
 
     /// Says where it is, and gives what answers there for as long as it is polled. All endpoints are bound.
     pub(super) fn open(self, keeper: Option<Keeper>, stop: Stop) -> Result<impl Future<Output = ()>> {
         let opened = match self.inner {
             None => None,
-            Some((bound, book)) => {
+            Some(Inner { bound, book, reserve }) => {
                 let endpoint = bound.endpoint();
                 let listener = match bound.listen() {
                     Ok(Listener::Connections(listener)) => listener,
@@ -94,7 +112,7 @@ impl Monitored {
                     Err(error) => return Err(not_served(&netkit::error::reason(&error), &endpoint)),
                 };
                 tracing::info!(target: TARGET, "metrics on {endpoint}");
-                let monitor = Monitor::new(Exposition::new(book, keeper), stop);
+                let monitor = Monitor::new(Exposition::new(book, keeper), reserve, stop);
                 monitor.ready();
                 Some((bound, monitor.serve(listener, endpoint)))
             }
@@ -135,6 +153,10 @@ impl Monitored {
     }
 
     pub(super) fn bound(&self) -> Option<Arc<dyn Bound>> {
+        None
+    }
+
+    pub(super) fn reserve(&self) -> Option<Arc<Reserve>> {
         None
     }
 

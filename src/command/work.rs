@@ -71,6 +71,7 @@ impl Work {
             hexdump: self.hexdump,
             record: None,
             sole: self.sole,
+            reserve: None,
             handshake_timeout: options.limits.handshake.handshake_timeout,
             flow_idle: self.flows.idle,
             flows_max: self.flows.most,
@@ -97,6 +98,7 @@ impl Work {
         // Once everything is bound, as it empties a file that is there; by a path of the caller's.
         let record = Record::to(self.record.as_deref())?;
         limits.record = record.recording();
+        limits.reserve = monitored.reserve();
         let with_files: Vec<_> = bound.iter().cloned().chain(monitored.bound()).collect();
         let reloading = host::Reloading::new(&with_files, self.service.upkeep.clone());
         let mut needs = self.service.talk.needs();

@@ -10,6 +10,7 @@ pub mod gate;
 #[cfg(feature = "metrics")]
 pub mod monitor;
 pub mod ready;
+pub mod reserve;
 pub mod shortage;
 pub mod stop;
 
@@ -35,6 +36,7 @@ use self::door::{Door, established};
 use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
+use self::reserve::{Behind, Reserve};
 use self::shortage::{Next, Shortage};
 use self::sole::Sole;
 use self::stop::Stop;
@@ -78,6 +80,8 @@ pub struct Limits {
     pub flows_max: usize,
     /// Record what flows.
     pub record: Option<Recording>,
+    /// Descriptors that are kept back for somebody else: nobody is accepted while one of them is in use.
+    pub reserve: Option<Arc<Reserve>>,
 }
 
 impl Default for Limits {
@@ -93,6 +97,7 @@ impl Default for Limits {
             flow_idle: Duration::from_secs(60),
             flows_max: 4096,
             record: None,
+            reserve: None,
         }
     }
 }
@@ -180,6 +185,10 @@ impl Server {
             let row = row.map(Arc::clone);
             match endpoint.listen()? {
                 Listener::Connections(listener) => {
+                    let listener = match &self.0.limits.reserve {
+                        None => listener,
+                        Some(reserve) => Box::new(Behind::new(listener, Arc::clone(reserve))),
+                    };
                     let at = At {
                         endpoint: endpoint.endpoint(),
                         row,

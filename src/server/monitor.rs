@@ -21,6 +21,7 @@ use tracing::{debug, error};
 
 use super::door::established;
 use super::exposition::{Exposition, Format};
+use super::reserve::Reserve;
 use super::shortage::{self, Next, Shortage};
 use super::stop::Stop;
 use crate::connection::refusals::Refusals;
@@ -54,16 +55,19 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 pub struct Monitor {
     exposition: Exposition,
     ready: AtomicBool,
+    reserve: Arc<Reserve>,
     stop: Stop,
 }
 
 impl Monitor {
-    /// A monitor of a server that stops when `stop` says so.
+    /// A monitor of a server that stops when `stop` says so. When the server has all other descriptors in use, those in
+    /// `reserve` are for who asks.
     #[must_use]
-    pub fn new(exposition: Exposition, stop: Stop) -> Arc<Self> {
+    pub fn new(exposition: Exposition, reserve: Arc<Reserve>, stop: Stop) -> Arc<Self> {
         Arc::new(Monitor {
             exposition,
             ready: AtomicBool::new(false),
+            reserve,
             stop,
         })
     }
@@ -89,7 +93,10 @@ impl Monitor {
         let mut places = Places::default();
         loop {
             let accepted = tokio::select! {
-                Some(_) = answering.join_next() => continue,
+                Some(_) = answering.join_next() => {
+                    self.reserve.is_whole();
+                    continue;
+                }
                 accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
             };
             match accepted {
@@ -97,7 +104,9 @@ impl Monitor {
                     if places.are_taken() {
                         // Those who have said something meanwhile get their answer first.
                         tokio::task::yield_now().await;
-                        places.make_one();
+                        if places.are_taken() {
+                            places.make_one();
+                        }
                     }
                     let asked = Arc::new(AtomicBool::new(false));
                     let (monitor, refusals) = (Arc::clone(self), Arc::clone(&refusals));
@@ -108,8 +117,17 @@ impl Monitor {
                     while answering.join_next().await.is_some() {}
                     return Ok(());
                 }
+                Err(error) if shortage::is_of_descriptors(&error) && self.reserve.lend() => {}
                 Err(error) => {
-                    if shortage.judge(endpoint, error)? == Next::Rest {
+                    let of_descriptors = shortage::is_of_descriptors(&error);
+                    if shortage.judge(endpoint, error)? == Next::Again {
+                        continue;
+                    }
+                    tokio::task::yield_now().await;
+                    if of_descriptors && places.make_one() {
+                        answering.join_next().await;
+                        self.reserve.is_whole();
+                    } else {
                         tokio::time::sleep(shortage::PAUSE).await;
                     }
                 }
@@ -219,16 +237,17 @@ impl Places {
     }
 
     /// Closes the connection that has kept us waiting longest for a request. Where all have asked, and do not take
-    /// their answers, the one that came first.
-    fn make_one(&mut self) {
-        if !self.are_taken() {
-            return;
-        }
+    /// their answers, the one that came first. Whether there was any.
+    fn make_one(&mut self) -> bool {
+        self.0.retain(|taken| !taken.task.is_finished());
+        let all = self.0.len();
         let slowest = self.0.iter().position(|taken| !taken.asked.load(Relaxed));
-        if let Some(taken) = self.0.remove(slowest.unwrap_or(0)) {
-            debug!("closed the slowest of {CLIENTS_MAX} clients for another one");
-            taken.task.abort();
-        }
+        let Some(taken) = self.0.remove(slowest.unwrap_or(0)) else {
+            return false;
+        };
+        debug!("closed the slowest of {all} clients for another one");
+        taken.task.abort();
+        true
     }
 }
 
@@ -300,7 +319,11 @@ mod tests {
 
     fn monitored() -> Monitored {
         let (lever, stop) = stop();
-        let monitor = Monitor::new(Exposition::new(Arc::new(Book::new(&[])), None), stop);
+        let monitor = Monitor::new(
+            Exposition::new(Arc::new(Book::new(&[])), None),
+            Arc::new(Reserve::of(0)),
+            stop,
+        );
         let (clients, listener) = mpsc::unbounded_channel();
         tokio::spawn(Arc::clone(&monitor).serve(Box::new(Sent(listener)), "here".into()));
         Monitored {
@@ -430,10 +453,11 @@ mod tests {
             let asked = Arc::new(AtomicBool::new(place < 2));
             places.take(tasks.spawn(pending::<()>()), asked);
         }
-        places.make_one();
-        places.make_one();
+        assert!(places.are_taken());
+        assert!(places.make_one());
+        // One was enough.
+        assert!(!places.are_taken());
         let left: Vec<_> = places.0.iter().map(|taken| taken.asked.load(Relaxed)).collect();
-        // One was enough: there was a place then.
         assert_eq!(left.len(), CLIENTS_MAX - 1);
         assert_eq!(left[..3], [true, true, false]);
         tokio::task::yield_now().await;

@@ -60,6 +60,12 @@ fn is_shortage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
 }
 
+/// One that ends when a descriptor is closed.
+#[cfg(feature = "metrics")]
+pub(super) fn is_of_descriptors(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
+}
+
 /// Errors that accept(2) passes on from a connection that failed before it was accepted; the socket is well.
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
