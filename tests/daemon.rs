@@ -743,10 +743,37 @@ fn another_root_and_directory() {
 }
 
 #[test]
+fn a_mask_that_takes_everything_leaves_a_pid_file_that_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let pid = place.path().join("pid");
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--umask", "0777", "--pidfile"])
+        .arg(&pid)
+        .start();
+    server.address();
+    let mode = fs::metadata(&pid).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    server.stop().status(0);
+    assert!(!pid.exists());
+}
+
+#[test]
+fn a_log_that_was_made_for_somebody_is_theirs() {
+    let Some(()) = root() else { return };
+    let place = Place::of(0);
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody"]);
+    assert!(!outcome.stderr.contains("will not open the log"), "{}", outcome.stderr);
+    daemon.signal(Signal::HUP);
+    daemon.await_log("reopened the log");
+    daemon.stop();
+}
+
+#[test]
 fn what_may_not_be_removed_is_told_of() {
     let Some(()) = root() else { return };
     let place = Place::of(0);
     let unix = format!("unix:{}", place.at("s").display());
+    // Whose it is before, it stays.
+    fs::write(place.at("log"), "").unwrap();
     let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", &unix, "--user", "nobody"]);
     // That was to be foreseen.
     for name in ["pid", "s"] {

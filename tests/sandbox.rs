@@ -374,3 +374,31 @@ fn beside_the_log_nothing_is_read_and_nothing_removed() {
     daemon.await_log("reopened the log");
     daemon.stop();
 }
+
+#[test]
+fn what_lies_behind_a_link_is_read_where_the_link_leads_later() {
+    let Some(()) = landlock() else { return };
+    let tables = tempfile::tempdir().unwrap();
+    let at = |name: &str| tables.path().join(name);
+    for (name, said) in [("c/1", "one"), ("c/2", "two"), ("elsewhere", "nobody's business")] {
+        fs::create_dir_all(at(name)).unwrap();
+        fs::write(at(name).join("users.toml"), format!("alice = \"{said}\"\n")).unwrap();
+    }
+    let lead_to = |target: &Path| {
+        symlink(target, at("c/next")).unwrap();
+        fs::rename(at("c/next"), at("c/live")).unwrap();
+    };
+    lead_to(Path::new("1"));
+    let daemon =
+        Daemon::start(netkit(["serve", "finger", "tcp:0:127.0.0.1", "--users"]).arg(at("c/live/users.toml")));
+    daemon.answers("alice\r\n", "one\r\n");
+    lead_to(Path::new("2"));
+    daemon.hang_up();
+    daemon.await_log("reloaded ");
+    daemon.answers("alice\r\n", "two\r\n");
+    lead_to(&at("elsewhere"));
+    daemon.hang_up();
+    daemon.await_log("--no-sandbox");
+    daemon.answers("alice\r\n", "two\r\n");
+    daemon.stop();
+}

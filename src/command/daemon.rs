@@ -10,7 +10,7 @@
 //! 6. The recording and the ready file, whose paths are the caller's.
 //! 7. What nobody has taken over is closed. The socket of the service manager and the directories in which something is
 //!    to be removed are open by now; so the root can change, and the directory.
-//! 8. It is seen, as the new user and in the new place, whether what is needed later can be had: root can still remove
+//! 8. The log is given to the new user, if it was made here. It is seen, as the new user and in the new place, whether what is needed later can be had: root can still remove
 //!    what was made. Then groups, group, user and capabilities go for good, and it is seen whether root could be had
 //!    back.
 //! 9. `no_new_privs` and the sandbox, before there are other threads, which inherit them. What the sandbox is to allow
@@ -20,7 +20,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::cli::options::DaemonOptions;
 use netkit::error::{Error, Result, Status, reason};
@@ -170,6 +170,9 @@ impl Daemon {
         };
         match self.identity {
             Some(identity) => {
+                if let Err(error) = log.give(identity) {
+                    debug!("the log keeps its owner: {}", reason(&error));
+                }
                 identity.try_on(look)?;
                 identity.shed()?;
             }
@@ -227,7 +230,7 @@ fn foresee(made: &[(PathBuf, Place)], log: &Log) {
     if let (Some(path), Err(error)) = (log.path(), log.check_reopening()) {
         warn!(
             target: TARGET,
-            "SIGHUP will not open the log {} again: {}; it can if the directory or the file is the user's",
+            "SIGHUP will not open the log {} again: {}; it can if the file is the user's, or missing in a directory of the user's",
             path.display(),
             reason(&error)
         );

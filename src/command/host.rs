@@ -16,6 +16,7 @@ use netkit::kernel;
 use netkit::process::log::Log;
 use netkit::process::notify;
 use netkit::process::pulse::Pulse;
+use netkit::process::sandbox;
 use netkit::process::signals::{Signal, Signals};
 use netkit::protocol::Upkeep;
 use netkit::server::gate::Keeper;
@@ -112,14 +113,28 @@ impl Reloading {
     fn reload(&self) {
         for bound in self.bound.iter().filter_map(Weak::upgrade) {
             if let Err(error) = bound.reload() {
-                warn!("{error}");
+                warn!("{}", with_the_sandbox(&error));
             }
         }
         match self.upkeep.as_ref().map(|upkeep| upkeep.reload()) {
             None | Some(Ok(None)) => {}
             Some(Ok(Some(what))) => info!("reloaded {what}"),
-            Some(Err(error)) => warn!("{error}"),
+            Some(Err(error)) => warn!("{}", with_the_sandbox(&error)),
         }
+    }
+}
+
+/// A refusal that the modes of files may not explain names what else may be its reason.
+fn with_the_sandbox(error: &Error) -> String {
+    let denied = error
+        .to_string()
+        .contains(&reason(&std::io::ErrorKind::PermissionDenied.into()));
+    if denied && sandbox::is_held() {
+        format!(
+            "{error}; the sandbox reads only where the files were at the start, and --no-sandbox anywhere"
+        )
+    } else {
+        error.to_string()
     }
 }
 

@@ -41,7 +41,8 @@ Notes:
   stop. That endpoint is bound with the others and told in the log, as
   `metrics on ENDPOINT`, but not in the ready file. --allow, --deny and the
   limits are not about it. It has 64 places, and when all are taken the client
-  that is slowest to ask has to go for the next; GET and HEAD only.
+  that is slowest to ask has to go for the next; GET and HEAD only. A few
+  descriptors are kept back for it: a server that has run out of them answers.
 
   As a daemon: --daemonize returns when all is bound and told, or with the
   status of the failure. Keys are read, the log is opened and ports are bound
@@ -52,16 +53,24 @@ Notes:
   root by the new user; the log says what cannot be had, and what was read
   before stays in use. The pid file and UNIX sockets are removed in the end if
   the new user may write to their directories; the log says at the start
-  where it may not. The pid file is locked by whom it names: one that a dead
-  process left is taken over, though its number may be another's by now.
+  where it may not. A log file that was missing is made for the new user. The
+  pid file is locked by whom it names: one that a dead process left is taken
+  over, though its number may be another's by now. Whoever may read it can lock
+  it, so its directory is best one that others may not enter; and NFS does not
+  let it be locked.
 
   A server with --daemonize, --user, --group or --chroot is held to what it
   needs by Landlock where the kernel has it: it reads libraries and the
   directories of its certificates and tables, writes where its log and its
   protocol write, removes its pid file and sockets, runs nothing and opens no
   TCP connection, unless the protocol does. Whoever connects to others reads
-  /etc and the system's roots as well, and whoever runs programs everything.
-  -v says what holds, --no-sandbox turns it off.
+  /etc and the system's roots as well; `finger --system` reads everything, as
+  homes are anywhere; whoever runs programs reads and runs everything, and
+  writes below /tmp and /var/tmp. Where a certificate or a table is reached
+  by a link, all that is below the link's directory is read too, so that a
+  new link may lead to a directory beside the old one; a link in / is not
+  followed elsewhere, and a reload that is refused says so. -v says what
+  holds, --no-sandbox turns it off.
 
   UDP: datagrams are answered one by one, so --max-connections and
   --idle-timeout are about the other endpoints. A datagram from the port of a

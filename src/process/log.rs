@@ -16,6 +16,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
 use super::log_file::LogFile;
+use super::privileges::Identity;
 use super::syslog::{self, Syslog};
 use crate::error::{Error, Result, Status};
 
@@ -122,6 +123,15 @@ impl Log {
     /// Status 1: the directory cannot be opened.
     pub fn keep_directory(&self) -> Result<()> {
         self.file().map_or(Ok(()), LogFile::keep_directory)
+    }
+
+    /// Gives the file, if we have made it, to whom we are about to become.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn give(&self, identity: Identity) -> io::Result<()> {
+        let (user, group) = identity.owner();
+        self.file().map_or(Ok(()), |log| log.give(user, group))
     }
 
     /// Whether the file can be opened anew by who we are now.

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, access, accessat, openat};
+use rustix::fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, Uid, access, accessat, fchown, openat};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result, Status, reason};
 
@@ -19,6 +20,8 @@ pub(super) struct LogFile {
     absolute: PathBuf,
     /// Where the file is found once the process has another root.
     directory: OnceLock<OwnedFd>,
+    /// It was missing when it was opened first.
+    made: bool,
     open: Mutex<State>,
 }
 
@@ -31,11 +34,17 @@ struct State {
 impl LogFile {
     /// Opens it, and makes it where it is missing.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = open(CWD, path).map_err(|error| not_opened(path, &error))?;
+        let (file, made) = match open(CWD, path, OFlags::EXCL) {
+            Ok(file) => (Ok(file), true),
+            // Nor is it ours where it cannot be made.
+            Err(_) => (open(CWD, path, OFlags::empty()), false),
+        };
+        let file = file.map_err(|error| not_opened(path, &error))?;
         Ok(LogFile {
             path: path.to_owned(),
             absolute: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             directory: OnceLock::new(),
+            made,
             open: Mutex::new(State { file, failing: false }),
         })
     }
@@ -43,15 +52,24 @@ impl LogFile {
     /// Opens it anew; the old one stays in use where that fails.
     pub(super) fn reopen(&self) -> Result<()> {
         let file = match (self.directory.get(), self.absolute.file_name()) {
-            (Some(directory), Some(name)) => open(directory, Path::new(name)),
-            _ => open(CWD, &self.absolute),
+            (Some(directory), Some(name)) => open(directory, Path::new(name), OFlags::empty()),
+            _ => open(CWD, &self.absolute, OFlags::empty()),
         };
         let file = file.map_err(|error| not_opened(&self.path, &error))?;
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = State { file, failing: false };
         Ok(())
     }
 
-    /// Whether it can be opened anew by who we are now: as it is, or made after it was moved away.
+    /// Gives it to somebody, if it was made here: what was there before is whose it is.
+    pub(super) fn give(&self, user: Option<Uid>, group: Option<Gid>) -> io::Result<()> {
+        if !self.made {
+            return Ok(());
+        }
+        let state = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(fchown(&state.file, user, group)?)
+    }
+
+    /// Whether it can be opened anew by who we are now: as it is, or made where it is missing.
     pub(super) fn check_reopening(&self) -> io::Result<()> {
         let parent = self.absolute.parent().unwrap_or(&self.absolute);
         let may = |directory: Option<&OwnedFd>, path: &Path| match directory {
@@ -65,7 +83,8 @@ impl LogFile {
             }
             _ => (may(None, &self.absolute), may(None, parent)),
         };
-        file.or(place).map_err(io::Error::from)
+        let told = if file == Err(Errno::NOENT) { place } else { file };
+        told.map_err(io::Error::from)
     }
 
     /// From now on it is found through its directory.
@@ -103,9 +122,9 @@ impl LogFile {
 }
 
 /// For appending, made where it is missing. A terminal that is named does not become ours.
-fn open(directory: impl AsFd, path: &Path) -> io::Result<File> {
+fn open(directory: impl AsFd, path: &Path, more: OFlags) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(openat(directory, path, flags, Mode::from_raw_mode(0o666))?.into())
+    Ok(openat(directory, path, flags | more, Mode::from_raw_mode(0o666))?.into())
 }
 
 fn not_opened(path: &Path, error: &io::Error) -> Error {

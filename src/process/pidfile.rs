@@ -4,17 +4,18 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, open, openat, statat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, open, openat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::{Pid, getpid};
+use rustix::process::{Pid, geteuid, getpid};
 use tracing::{info, warn};
 
 use crate::error::{Error, Result, Status, reason};
@@ -117,6 +118,7 @@ impl PidFile {
                     }
                 })?;
             let found = fstat(&writer).map_err(system)?;
+            make_readable(&writer, &found).map_err(system)?;
             if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
                 return Err(Error::new(Status::Failure, "it is not a regular file"));
             }
@@ -138,18 +140,19 @@ impl PidFile {
                 name: name.to_owned(),
                 file: file.into(),
             };
-            match taken.lock() {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    let holder = match taken.content() {
-                        Ok(Content::Number(pid)) => format!("process {pid}"),
-                        _ => "another process".into(),
-                    };
-                    // It is the other's to remove.
-                    taken.name.clear();
-                    return Err(Error::new(Status::Failure, format!("{holder} holds it")));
-                }
-                Err(error) => return Err(system(error)),
+            if let Err(error) = taken.lock() {
+                // Nobody's but the holder's to remove, if there is one.
+                taken.name.clear();
+                return Err(match error {
+                    Errno::WOULDBLOCK => taken.held(),
+                    // Locks are made on the server there, as those of fcntl(2).
+                    Errno::BADF => Error::new(
+                        Status::Failure,
+                        "its file system, NFS perhaps, locks only what is open for writing",
+                    )
+                    .help("a directory of this machine, such as one below /run, is the place for it"),
+                    error => system(error),
+                });
             }
             if taken.is_ours() {
                 return Ok((taken, writer.into()));
@@ -168,6 +171,21 @@ impl PidFile {
                 Err(Errno::WOULDBLOCK) if start.elapsed() < HELD_MAX => thread::sleep(PAUSE),
                 done => return done,
             }
+        }
+    }
+
+    /// Who has locked it. Whoever may read the file can, so that what is in it need not be the answer.
+    fn held(&mut self) -> Error {
+        match self.content() {
+            Ok(Content::Number(pid)) if self.was_written_by(pid) || pid == getpid() => {
+                Error::new(Status::Failure, format!("process {pid} holds it"))
+            }
+            Ok(Content::Number(pid)) => Error::new(
+                Status::Failure,
+                format!("process {pid}, which it names, is not there, and another one has locked it"),
+            )
+            .help("lslocks(8) says who"),
+            _ => Error::new(Status::Failure, "another process holds it"),
         }
     }
 
@@ -230,6 +248,17 @@ impl PidFile {
         let held = self.file.metadata();
         matches!((named, held), (Ok(named), Ok(held)) if (named.st_dev, named.st_ino) == (held.dev(), held.ino()))
     }
+}
+
+/// Whatever the mask is, who has made the file reads and writes it.
+fn make_readable(file: impl AsFd, found: &Stat) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(found.st_mode);
+    let ours = Mode::RUSR | Mode::WUSR;
+    let is_new = found.st_size == 0 && found.st_uid == geteuid().as_raw();
+    if mode.contains(ours) || !is_new || FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Ok(());
+    }
+    fchmod(file, mode | ours)
 }
 
 fn write(mut file: &fs::File) -> io::Result<()> {
@@ -340,6 +369,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{number}\n"));
         drop(held);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn who_locks_what_the_dead_left_is_not_called_by_their_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let dead = dead();
+        fs::write(&path, &dead).unwrap();
+        let reader = fs::File::open(&path).unwrap();
+        flock(&reader, FlockOperation::LockShared).unwrap();
+        assert_eq!(
+            refusal(&path),
+            format!("process {dead}, which it names, is not there, and another one has locked it")
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), dead);
     }
 
     #[test]

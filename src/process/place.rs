@@ -133,10 +133,7 @@ pub fn check(needs: &[Need]) -> Result<()> {
                 }
             }
             Need::Write(path) => {
-                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                let written = access(path, Access::WRITE_OK)
-                    .or_else(|_| access(directory.unwrap_or(Path::new(".")), Access::WRITE_OK));
-                if let Err(error) = written {
+                if let Err(error) = check_writing(path) {
                     warn!("{} cannot be written: {}", path.display(), reason(&error.into()));
                 }
             }
@@ -154,4 +151,41 @@ pub fn check(needs: &[Need]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A directory is asked only for a file that is missing: it does not make one that is there ours.
+fn check_writing(path: &Path) -> std::result::Result<(), Errno> {
+    match access(path, Access::WRITE_OK) {
+        Err(Errno::NOENT) => {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            access(
+                directory.unwrap_or(Path::new(".")),
+                Access::WRITE_OK | Access::EXEC_OK,
+            )
+        }
+        told => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_does_not_speak_for_a_file_that_is_there() {
+        if getuid().is_root() {
+            // Modes say nothing to root.
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        assert_eq!(check_writing(&file), Ok(()));
+        fs::write(&file, "").unwrap();
+        assert_eq!(check_writing(&file), Ok(()));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        assert_eq!(check_writing(&file), Err(Errno::ACCESS));
+    }
 }

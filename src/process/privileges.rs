@@ -48,6 +48,16 @@ impl Identity {
         }))
     }
 
+    /// Whose a file of its own is.
+    pub(super) fn owner(self) -> (Option<rustix::process::Uid>, Option<rustix::process::Gid>) {
+        (
+            self.user
+                .map(|user| rustix::process::Uid::from_raw(user.as_raw())),
+            self.group
+                .map(|group| rustix::process::Gid::from_raw(group.as_raw())),
+        )
+    }
+
     /// Becomes it for good: supplementary groups, group, user, capabilities, in this order, as each step needs what the
     /// later ones give up. Then looks whether root can be had back, and sees to it that no program that is run can.
     ///

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use tracing::{debug, warn};
@@ -113,8 +114,19 @@ const ROOTS: &[&str] = &[
     "/opt/etc/ssl/certs",
 ];
 
+/// As many links as the kernel follows on one path.
+const LINKS_MAX: usize = 40;
+
 /// Where programs leave what they need for a moment.
 const SCRATCH: &[&str] = &["/tmp", "/var/tmp"];
+
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Whether a sandbox holds, and so may be why something is refused.
+#[must_use]
+pub fn is_held() -> bool {
+    HELD.load(Relaxed)
+}
 
 /// A ruleset that is being made. It holds for nobody before [`Sandbox::hold`].
 #[derive(Debug)]
@@ -208,7 +220,10 @@ impl Sandbox {
     pub fn hold(self) {
         let Some(made) = self.made else { return };
         match kernel::landlock_hold(made.ruleset.as_fd()) {
-            Ok(()) => debug!("{}", made.said()),
+            Ok(()) => {
+                HELD.store(true, Relaxed);
+                debug!("{}", made.said());
+            }
             Err(error) => warn!("no sandbox: {}", reason(&error)),
         }
     }
@@ -274,6 +289,7 @@ fn rules(need: &Need) -> Vec<(PathBuf, u64)> {
     match need {
         Need::Read(path) => {
             let mut found = places_of(path);
+            found.extend(holders_of_links(path));
             // A directory of certificates is often one of links.
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
             found.extend(entries.filter_map(|entry| leads_to(&entry.path())));
@@ -304,6 +320,49 @@ fn places_of(path: &Path) -> Vec<PathBuf> {
     places.extend(leads_to(path));
     places.dedup();
     places
+}
+
+/// The directories that hold the links on the way to a path: a release is often swapped by a new link in the place of the
+/// old one, to another directory beside it. A link in the root is the system's, and everything is beside it.
+fn holders_of_links(path: &Path) -> Vec<PathBuf> {
+    let mut holders = Vec::new();
+    let Ok(path) = std::path::absolute(path) else {
+        return holders;
+    };
+    let mut ahead: Vec<PathBuf> = parts_of(&path);
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        if part == Path::new("..") {
+            at.pop();
+            continue;
+        }
+        let Ok(to) = std::fs::read_link(at.join(&part)) else {
+            at.push(part);
+            continue;
+        };
+        if at.parent().is_some() {
+            holders.push(at.clone());
+        }
+        links += 1;
+        if links > LINKS_MAX {
+            // It leads nowhere.
+            return Vec::new();
+        }
+        if to.is_absolute() {
+            at = "/".into();
+        }
+        ahead.extend(parts_of(&to));
+    }
+    holders
+}
+
+/// The names in a path, the first one last.
+fn parts_of(path: &Path) -> Vec<PathBuf> {
+    let named = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    named.rev().map(|part| part.as_os_str().into()).collect()
 }
 
 fn leads_to(path: &Path) -> Option<PathBuf> {
@@ -361,6 +420,24 @@ mod tests {
         let expected = [(at("archive"), READ), (at("live"), READ)];
         assert_eq!(rules(&Need::Read(at("live/key.pem"))), expected);
         assert_eq!(rules(&Need::Read(at("live"))), expected);
+    }
+
+    #[test]
+    fn where_a_directory_is_a_link_what_is_beside_it_is_allowed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().canonicalize().unwrap().join(name);
+        for name in ["c", "c/1", "c/2", "d"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::write(at("c/1/key.pem"), "").unwrap();
+        std::os::unix::fs::symlink("1", at("c/live")).unwrap();
+        std::os::unix::fs::symlink(at("c/live"), at("d/now")).unwrap();
+        assert_eq!(holders_of_links(&at("c/1/key.pem")), Vec::<PathBuf>::new());
+        assert_eq!(holders_of_links(&at("c/live/key.pem")), [at("c")]);
+        assert_eq!(holders_of_links(&at("d/../d/now/key.pem")), [at("d"), at("c")]);
+        assert!(rules(&Need::Read(at("d/now/key.pem"))).contains(&(at("c"), READ)));
+        std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+        assert_eq!(holders_of_links(&at("loop/key.pem")), Vec::<PathBuf>::new());
     }
 
     #[test]
