@@ -761,7 +761,11 @@ fn a_log_that_was_made_for_somebody_is_theirs() {
     let Some(()) = root() else { return };
     let place = Place::of(0);
     let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody"]);
-    assert!(!outcome.stderr.contains("will not open the log"), "{}", outcome.stderr);
+    assert!(
+        !outcome.stderr.contains("will not open the log"),
+        "{}",
+        outcome.stderr
+    );
     daemon.signal(Signal::HUP);
     daemon.await_log("reopened the log");
     daemon.stop();

@@ -4,10 +4,11 @@
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::peer::{ask, dial, undisturbed};
+use crate::harness::peer::{ask, assert_echo, dial, undisturbed};
 use crate::harness::{A_MOMENT, PATIENCE, address, eventually, file_when_there, netkit, netkit_after};
 
 #[test]
@@ -263,6 +264,75 @@ fn a_service_manager_that_reads_nothing_holds_up_nobody() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn while_the_service_manager_reads_nothing_a_reload_holds_up_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "-v"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_at_last("STATUS=0 connections open, 0 accepted");
+    let full = UnixDatagram::unbound().unwrap();
+    full.connect(&path).unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send(b"STATUS=of somebody else").is_ok() {}
+    let start = Instant::now();
+    server.signal(Signal::HUP);
+    server.await_stderr("could not tell the service manager: ");
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(800), "{took:?}");
+    // In their order, once there is room.
+    manager.hears_of("RELOADING=1");
+    manager.hears_of("READY=1");
+    server.signal(Signal::TERM);
+    manager.hears_of("STOPPING=1");
+    server.wait().status(0);
+}
+
+#[test]
+fn of_a_server_that_stops_no_reload_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = Manager::at(&path);
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1", "-v", "--log-file"])
+        .arg(directory.path().join("log"))
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    manager.hears_of("READY=1");
+    let mut client = dial(server.address());
+    assert_echo(&mut client, b"here");
+    server.signal(Signal::TERM);
+    manager.hears_of("STOPPING=1");
+    server.signal(Signal::HUP);
+    eventually("the log to be reopened", || {
+        file_when_there(&directory.path().join("log"))
+            .contains("reopened the log")
+            .then_some(())
+    });
+    drop(client);
+    server.wait().status(0);
+    manager.0.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 1000];
+    while let Ok(length) = manager.0.recv(&mut buffer) {
+        let heard = String::from_utf8_lossy(&buffer[..length]);
+        assert!(heard.starts_with("STATUS="), "{heard}");
+    }
+}
+
+#[test]
+fn a_service_manager_of_another_machine_is_not_told_and_that_is_said_once() {
+    let server = netkit(["serve", "echo", "tcp:0:127.0.0.1"])
+        .env("NOTIFY_SOCKET", "vsock:2:1234")
+        .start();
+    assert_eq!(ask(server.address(), b"x"), b"x");
+    let outcome = server.stop().status(0);
+    let said =
+        "warning: the service manager is not told: NOTIFY_SOCKET is `vsock:2:1234`, and only UNIX sockets";
+    assert_eq!(outcome.stderr.matches(said).count(), 1, "{}", outcome.stderr);
 }
 
 #[test]

@@ -174,6 +174,8 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, reloadi
     // At most one is under way, and a signal that comes meanwhile makes one more of it.
     let mut under_way: Option<JoinHandle<()>> = None;
     let mut again = false;
+    // Of a server that stops, the service manager hears nothing else.
+    let mut stopping = false;
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
@@ -181,7 +183,7 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, reloadi
                 under_way = None;
                 if std::mem::take(&mut again) {
                     under_way = Some(in_the_background(&reloading));
-                } else {
+                } else if !stopping {
                     notify::ready();
                 }
                 continue;
@@ -189,7 +191,9 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, reloadi
         };
         match signal {
             Signal::Interrupt | Signal::Terminate => {
-                notify::stopping();
+                if !std::mem::replace(&mut stopping, true) {
+                    notify::stopping();
+                }
                 lever.pull();
             }
             Signal::Hangup => {
@@ -202,7 +206,9 @@ pub(super) async fn heed(mut signals: Signals, lever: &Lever, log: &Log, reloadi
                 if under_way.is_some() {
                     again = true;
                 } else {
-                    notify::reloading();
+                    if !stopping {
+                        notify::reloading();
+                    }
                     under_way = Some(in_the_background(&reloading));
                 }
             }

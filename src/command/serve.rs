@@ -21,7 +21,8 @@ const NOTES: &str = "\
 Notes:
   All endpoints are bound, or none is served. For each one the log says
   `listening on ENDPOINT`, with a string that netkit connect takes as it is;
-  --ready-file, --ready-fd and NOTIFY_SOCKET tell programs.
+  --ready-file, --ready-fd and NOTIFY_SOCKET tell programs; of the latter, UNIX
+  sockets, and not vsock:, of which the log warns.
 
   SIGINT or SIGTERM: nothing more is accepted, open connections may go on for
   the time that --grace gives, and the status is 0. A second signal ends the
