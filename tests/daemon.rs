@@ -432,10 +432,10 @@ fn port_79_is_served_by_nobody_and_nothing_is_left() {
         assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
         assert!(status.contains(&format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}\n")));
     }
-    // What nobody may read is read again; the log is root's.
+    // What nobody may read is read again; root has made the log for nobody.
     tell("Gone home");
     daemon.signal(Signal::HUP);
-    daemon.await_log("warning: could not open the log");
+    daemon.await_log("reopened the log");
     daemon.await_log("reloaded ");
     let answer = ask(daemon.address(), b"alice\r\n");
     assert!(
@@ -760,7 +760,7 @@ fn a_mask_that_takes_everything_leaves_a_pid_file_that_can_be_read() {
 fn a_log_that_was_made_for_somebody_is_theirs() {
     let Some(()) = root() else { return };
     let place = Place::of(0);
-    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody"]);
+    let (daemon, outcome) = place.start(["echo", "tcp:0:127.0.0.1", "--user", "nobody", "-v"]);
     assert!(
         !outcome.stderr.contains("will not open the log"),
         "{}",
