@@ -181,6 +181,14 @@ class Bench:
             for process in running:
                 ended(process)
 
+    def relay(self, stack, standing, contender):
+        """The one that stands already; another one where it has ended, which some do when many clients break off."""
+        process, ports = standing.get(contender.name, (None, None))
+        if process is None or process.poll() is not None:
+            kind = "udp" if contender in contenders.UDP else "tcp"
+            process, ports = standing[contender.name] = stack.enter_context(self.started(contender, kind))
+        return process, ports
+
     def run(self, group, rows, present):
         """All rows of a group; in each, the contenders take turns."""
         samples = {}
@@ -195,6 +203,8 @@ class Bench:
 
         for row in rows:
             print(f"  {row.name}", file=sys.stderr, flush=True)
+            if row.load == "file":
+                whole(self.folder / "file")
             if group == "connect" or row.load == "stay":
                 sampled = self.client if group == "connect" else self.idle
                 for _ in range(self.options.rounds):
@@ -202,14 +212,8 @@ class Bench:
                         keep(row, contender, lambda: sampled(row, contender))
                 continue
             with contextlib.ExitStack() as stack:
-                relays = []
-                for contender in present:
-                    try:
-                        kind = "udp" if group == "udp" else "tcp"
-                        relays.append((contender, *stack.enter_context(self.started(contender, kind))))
-                    except Failed as why:
-                        print(f"  {contender.name}: not started: {why}", file=sys.stderr, flush=True)
+                standing = {}
                 for _ in range(self.options.rounds):
-                    for contender, process, ports in relays:
-                        keep(row, contender, lambda: self.measured(row, process, ports))
+                    for contender in present:
+                        keep(row, contender, lambda: self.measured(row, *self.relay(stack, standing, contender)))
         return samples

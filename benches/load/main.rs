@@ -124,19 +124,19 @@ async fn run(what: What) -> io::Result<()> {
     match what {
         What::Bulk { load, way } => {
             let (rate, total) = bulk::run(&load, way).await?;
-            println!("{rate:.0} {total}");
+            writeln!(io::stdout(), "{rate:.0} {total}")?;
         }
         What::Ask { load, size } => {
             let (rate, total) = small::ask(&load, size).await?;
-            println!("{rate:.0} {total}");
+            writeln!(io::stdout(), "{rate:.0} {total}")?;
         }
         What::Visit { load } => {
             let (rate, total) = small::visit(&load).await?;
-            println!("{rate:.0} {total}");
+            writeln!(io::stdout(), "{rate:.0} {total}")?;
         }
         What::Stay { load } => {
             let standing = small::stay(&load).await?;
-            println!("standing");
+            writeln!(io::stdout(), "standing")?;
             io::stdout().flush()?;
             // Nothing else is to be done meanwhile.
             io::copy(&mut io::stdin(), &mut io::sink())?;
@@ -144,13 +144,13 @@ async fn run(what: What) -> io::Result<()> {
         }
         What::Datagrams { load, size, window } => {
             let (rate, total, lost) = datagrams::run(&load, size, window).await?;
-            println!("{rate:.0} {total} {lost}");
+            writeln!(io::stdout(), "{rate:.0} {total} {lost}")?;
         }
-        What::Sink { at } => println!("{}", served::sink(at).await?),
+        What::Sink { at } => writeln!(io::stdout(), "{}", served::sink(at).await?)?,
         What::Source { at, bytes } => served::source(at, bytes).await?,
         What::Echo { at } => served::echo(at).await?,
         What::Pour { bytes } => served::pour(bytes)?,
-        What::Drain => println!("{}", served::drain()?),
+        What::Drain => writeln!(io::stdout(), "{}", served::drain()?)?,
     }
     Ok(())
 }
