@@ -99,6 +99,25 @@ fn a_file_is_written_through_a_buffer_and_may_be_appended_to() {
 }
 
 #[test]
+fn a_given_socket_that_blocks_holds_up_no_time_limit() {
+    let (target, endpoint) = listener();
+    let theirs = std::net::TcpStream::connect(crate::harness::address(&endpoint)).unwrap();
+    let mut peer = accept(&target);
+    let client = netkit_after(
+        "",
+        "3<&0 0</dev/null",
+        ["connect", "fd:3", "--idle-timeout=500ms"],
+    )
+    .stdin(std::os::fd::OwnedFd::from(theirs))
+    .start();
+    let sent = noise(MUCH);
+    peer.write_all(&sent).unwrap();
+    // Nothing more comes, and no end either.
+    let outcome = client.wait().status(4);
+    assert_eq!(hash(&outcome.stdout), hash(&sent));
+}
+
+#[test]
 fn sockets_that_we_were_given_stay_as_they_are() {
     for nonblocking in [false, true] {
         let (target, endpoint) = listener();

@@ -151,7 +151,7 @@ impl<'a> Bare<'a> {
         }
     }
 
-    fn blocks(&self) -> bool {
+    pub(super) fn blocks(&self) -> bool {
         match self {
             Bare::Tcp(_) | Bare::Unix(_) => false,
             Bare::Given(given) => given.blocks(),

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use super::flows::{Told, is_news, lost_for};
+use super::forward::reset;
 use super::framing::{Framer, Framing};
 use crate::connection::datagram::Messages;
 use crate::connection::pump::with_scratch;
@@ -70,8 +71,12 @@ pub(super) async fn exchange(
         Err(error) if IdleLimit::caused(error) => Some(ENDING),
         // There is need of the room now.
         Err(error) if Evicted::caused(error) => Some(Duration::ZERO),
-        // What did not end well is not to look as if it had: a TLS peer learns that something may be missing.
-        Err(_) => None,
+        // What did not end well is not to look as if it had: a TCP peer sees a reset, and a TLS peer learns that something
+        // may be missing.
+        Err(_) => {
+            reset(&mut pair.stream);
+            None
+        }
     };
     if let Some(limit) = ending {
         // Who takes longer has been told all that there was.

@@ -17,8 +17,9 @@ const HOLDS: usize = 1024 * 1024;
 /// smaller ones, and no others (`fs.pipe-user-pages-soft`). Then a buffer does it.
 const HOLDS_MIN: usize = 256 * 1024;
 
-/// Empty pipes that a thread keeps for the next one in need. An empty one holds no memory but its descriptors.
-const POOLED_MAX: usize = 64;
+/// Empty pipes that a thread keeps for the next one in need. An empty one holds no memory, but
+/// descriptors that connections may lack.
+const POOLED_MAX: usize = 16;
 
 /// So many are not asked for after the system had none: asking each time would cost more than it brings.
 const REST: u32 = 64;

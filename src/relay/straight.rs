@@ -41,6 +41,11 @@ pub(super) fn poll_splice(
             return Poll::Ready(Ok(Fill::Starved));
         }
         ready!(to.poll_write_ready(cx)).map_err(Failed::Writing)?;
+        // TCP waits for bytes if the open file says so, whatever this call does: it is not asked for what it has not.
+        if from.blocks() && !ask_both(from, to).map_err(Failed::Reading)?.0 {
+            from.is_empty();
+            continue;
+        }
         match splice(
             from,
             None,

@@ -88,7 +88,7 @@ impl Flows {
     pub fn with(datagrams: Datagrams, settings: Settings, gate: Option<Arc<dyn Gate>>) -> Self {
         let shared = Arc::new(Shared {
             wire: Arc::clone(&datagrams.wire),
-            table: Mutex::new(Table::new(settings.idle)),
+            table: Mutex::new(Table::new(settings.idle, Arc::clone(&settings.tally))),
             settings,
             gate,
             sooner: Notify::new(),

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::super::order::{Order, Place};
 use super::super::outlet::Outlet;
 use super::super::queue::Queue;
+use crate::connection::tally::{Lost, Tally};
 use crate::connection::tap::count::Count;
 use crate::diagnostic::counted;
 use crate::layer::idle::IdleLimit;
@@ -123,12 +124,13 @@ pub(super) struct Table {
     pub(super) open: bool,
     pub(super) failed: Option<io::Error>,
     pub(super) idle: Option<Duration>,
+    tally: Arc<Tally>,
     evicted: u64,
     said_evicted: Option<Instant>,
 }
 
 impl Table {
-    pub(super) fn new(idle: Option<Duration>) -> Self {
+    pub(super) fn new(idle: Option<Duration>, tally: Arc<Tally>) -> Self {
         Table {
             slots: HashMap::new(),
             order: Order::default(),
@@ -137,6 +139,7 @@ impl Table {
             open: true,
             failed: None,
             idle,
+            tally,
             evicted: 0,
             said_evicted: None,
         }
@@ -198,10 +201,7 @@ impl Table {
         let Some((key, since)) = self.longest_idle() else {
             return false;
         };
-        if let Some(slot) = self.remove(key) {
-            slot.state().end(End::Evicted);
-        }
-        self.backlog.retain(|waiting| *waiting != key);
+        self.put_out(key, End::Evicted);
         self.evicted += 1;
         debug!(peer = %key.peer, idle = ?now.saturating_duration_since(since), "the flow made room for another peer");
         if self
@@ -223,6 +223,18 @@ impl Table {
         Some(slot)
     }
 
+    /// Ends a flow. Where nobody has accepted it, what it holds is lost with it.
+    fn put_out(&mut self, key: Key, end: End) {
+        let Some(slot) = self.remove(key) else { return };
+        let mut state = slot.state();
+        state.end(end);
+        let waiting = self.backlog.len();
+        self.backlog.retain(|waiting| *waiting != key);
+        if self.backlog.len() < waiting {
+            self.tally.count_lost(Lost::Queue, state.queue.clear() as u64);
+        }
+    }
+
     /// Ends the flows that were idle for too long, and says when to look again.
     pub(super) fn sweep(&mut self, now: Instant) -> Option<Instant> {
         let idle = self.idle?;
@@ -232,10 +244,7 @@ impl Table {
                 return Some(ends);
             }
             debug!(peer = %key.peer, "the flow was idle for too long");
-            if let Some(slot) = self.remove(key) {
-                slot.state().end(End::Idle(idle));
-            }
-            self.backlog.retain(|waiting| *waiting != key);
+            self.put_out(key, End::Idle(idle));
         }
         None
     }
@@ -244,7 +253,10 @@ impl Table {
     pub(super) fn close(&mut self) {
         self.open = false;
         while let Some(key) = self.backlog.pop_front() {
-            self.remove(key);
+            if let Some(slot) = self.remove(key) {
+                self.tally
+                    .count_lost(Lost::Queue, slot.state().queue.clear() as u64);
+            }
         }
     }
 
