@@ -41,6 +41,8 @@ mod relay_datagrams;
 mod relay_faults;
 #[cfg(feature = "regex")]
 mod run;
+#[cfg(feature = "regex")]
+mod run_bounds;
 mod sandbox;
 #[cfg(all(feature = "regex", feature = "tls"))]
 mod scripts;

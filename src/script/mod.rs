@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::diagnostic::line_of;
 
+pub use pattern::Compiled;
 pub use refusal::{Kind, Refusal};
 pub use step::{Action, Place, Step};
 

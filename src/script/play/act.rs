@@ -14,26 +14,26 @@ use super::conversation::{Conversation, Ending, Unmet};
 use super::door::Door;
 use super::fault::Fault;
 use super::part::{Part, shell_status, status_words};
-use super::search::{Wanted, find};
+use super::search::Wanted;
 use super::stage::{Limit, Stage};
 use super::wire::UNREAD_MAX;
 use crate::connection::{BoxFuture, Connection};
 use crate::error::{Error, Status, reason};
-use crate::escape::bytes_literal;
-use crate::script::difference::Difference;
-use crate::script::step::{
-    Action, Claim, Expectation, Failure, Name, Pattern, Payload, Place, Step, Text, Value,
-};
+use crate::script::step::{Action, Claim, Expectation, Failure, Name, Payload, Place, Step, Text, Value};
 use crate::transport::reading::{ClientEndpoint, ServerEndpoint};
 use crate::units::size_text;
 
 /// How often a program that is waited for is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Bytes of all the words of a command together.
+const WORDS_MAX: usize = 1024 * 1024;
+
 impl Stage<'_> {
     /// Plays a step, with those in it.
     pub(super) fn play<'b>(&'b self, step: &'b Step) -> BoxFuture<'b, Result<(), Fault>> {
         Box::pin(async move {
+            self.turn(step).await?;
             match &step.action {
                 Action::Repeat { times, steps } => {
                     for _ in 0..*times {
@@ -56,6 +56,19 @@ impl Stage<'_> {
                 }
             }
         })
+    }
+
+    /// Before a step: the script's time holds for steps that wait for nothing, and so do signals and the scripts beside it.
+    async fn turn(&self, step: &Step) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
+        let limit = self.limit(None);
+        match Instant::now() < limit.at {
+            true => Ok(()),
+            false => Err(Fault::late(
+                step.place,
+                Unmet::new(format!("it was not reached {}", limit.words)),
+            )),
+        }
     }
 
     async fn in_order(&self, steps: &[Step]) -> Result<(), Fault> {
@@ -123,7 +136,7 @@ impl Stage<'_> {
             }
             Action::Send { who, payload, line } => {
                 let conversation = self.conversation(&who.text, place)?;
-                let mut bytes = self.payload(payload).await?;
+                let mut bytes = self.payload_in_time(place, &limit, payload).await?;
                 if *line {
                     bytes.extend_from_slice(b"\r\n");
                 }
@@ -166,7 +179,7 @@ impl Stage<'_> {
                 self.leave(&who.text);
                 Ok(())
             }
-            Action::Check { subject, claim } => self.check(place, subject, claim),
+            Action::Check { subject, claim } => self.check(place, &limit, subject, claim).await,
             Action::Set { name, value } => {
                 let value = match value {
                     Value::Text(text) => self.bytes(text)?,
@@ -174,8 +187,7 @@ impl Stage<'_> {
                         Fault::new(place, format!("there is no free port: {}", reason(&error)))
                     })?,
                 };
-                self.set(&name.text, value);
-                Ok(())
+                self.set(place, &name.text, value)
             }
             Action::Sleep(length) => self.sleep(place, *length).await,
             // Those that hold others are played above.
@@ -188,7 +200,7 @@ impl Stage<'_> {
         let failed = |error: Error| Fault::error(place, &error);
         let mut command = self.means().server(&words).map_err(failed)?;
         self.at_home(&mut command);
-        self.make_room(&name.text).await;
+        self.make_room(place, limit, &name.text).await?;
         let part = self.cast(&name.text, Part::serve(&name.text, command).map_err(failed)?);
         let listening = async {
             let mut part = part.lock().await;
@@ -210,21 +222,23 @@ impl Stage<'_> {
         let mut command = Command::new(program);
         command.args(arguments);
         self.at_home(&mut command);
-        let making = async {
-            self.make_room(&name.text).await;
-            Ok(())
-        };
-        in_time(place, limit, making, || {
-            format!("an earlier {} did not end", name.text)
-        })
-        .await?;
+        self.make_room(place, limit, &name.text).await?;
         let part = Part::launch(&name.text, command).map_err(|error| Fault::error(place, &error))?;
         self.cast(&name.text, part);
         Ok(())
     }
 
     fn words(&self, command: &[Text]) -> Result<Vec<OsString>, Fault> {
-        command.iter().map(|text| self.word(text)).collect()
+        let mut left = WORDS_MAX;
+        let word = |text: &Text| {
+            let word = self.word(text)?;
+            left = left.checked_sub(word.len()).ok_or_else(|| {
+                let why = format!("its words come to more than {}", size_text(WORDS_MAX as u64));
+                Fault::new(text.place, why)
+            })?;
+            Ok(word)
+        };
+        command.iter().map(word).collect()
     }
 
     /// What a part writes without being told where belongs to this script.
@@ -234,15 +248,28 @@ impl Stage<'_> {
     }
 
     /// Stops whoever has the name, as in the round before.
-    async fn make_room(&self, name: &str) {
-        if let Ok(part) = self.part(name, Place::default()) {
+    async fn make_room(&self, place: Place, limit: &Limit, name: &str) -> Result<(), Fault> {
+        let Ok(part) = self.part(name, place) else {
+            return Ok(());
+        };
+        let stopping = async {
             part.lock().await.stop().await;
-        }
+            Ok(())
+        };
+        in_time(place, limit, stopping, || {
+            format!("an earlier {name} did not end")
+        })
+        .await
     }
 
     async fn exits(&self, place: Place, limit: &Limit, name: &Name, wanted: Option<u8>) -> Result<(), Fault> {
         let part = self.part(&name.text, place)?;
-        let waiting = async { Ok(part.lock().await.wait().await) };
+        let waiting = async {
+            // Whoever stops it in another branch needs it meanwhile.
+            let ended = part.lock().await.end();
+            ended.await;
+            Ok(part.lock().await.wait().await)
+        };
         let late = || format!("{} is still running", name.text);
         let status = in_time(place, limit, waiting, late).await?;
         match (wanted, status) {
@@ -259,9 +286,9 @@ impl Stage<'_> {
 
     async fn wait(&self, place: Place, limit: &Limit, endpoints: &[Text], gone: bool) -> Result<(), Fault> {
         let mut waits: Vec<BoxFuture<'_, Result<(), Fault>>> = Vec::new();
-        for text in endpoints {
-            let endpoint = ClientEndpoint::parse(&self.word(text)?)
-                .map_err(|refused| Fault::error(place, &Error::from(refused)))?;
+        for text in self.words(endpoints)? {
+            let endpoint =
+                ClientEndpoint::parse(&text).map_err(|refused| Fault::error(place, &Error::from(refused)))?;
             let time = limit.at.saturating_duration_since(Instant::now());
             waits.push(Box::pin(async move {
                 let done = self.means().wait(&endpoint, gone, time).await;
@@ -329,7 +356,7 @@ impl Stage<'_> {
                     }
                     Failure::Matching(pattern) => {
                         let pattern = self.pattern(pattern)?;
-                        pattern.is_match(error.to_string().as_bytes())
+                        pattern.regex.is_match(error.to_string().as_bytes())
                     }
                 };
                 if fits {
@@ -345,6 +372,18 @@ impl Stage<'_> {
         }
     }
 
+    async fn payload_in_time(
+        &self,
+        place: Place,
+        limit: &Limit,
+        payload: &Payload,
+    ) -> Result<Vec<u8>, Fault> {
+        in_time(place, limit, self.payload(payload), || {
+            "the file was not read".to_owned()
+        })
+        .await
+    }
+
     async fn expect(
         &self,
         place: Place,
@@ -353,8 +392,10 @@ impl Stage<'_> {
         what: &Expectation,
     ) -> Result<(), Fault> {
         let wanted = match what {
-            Expectation::Contains(payload) => Wanted::Within(self.payload(payload).await?),
-            Expectation::Exactly(payload) => Wanted::Next(self.payload(payload).await?),
+            Expectation::Contains(payload) => {
+                Wanted::Within(self.payload_in_time(place, limit, payload).await?)
+            }
+            Expectation::Exactly(payload) => Wanted::Next(self.payload_in_time(place, limit, payload).await?),
             Expectation::Line(text) => Wanted::Line(self.bytes(text)?),
             Expectation::Matches(pattern) => Wanted::Pattern(self.pattern(pattern)?),
             Expectation::Close => return ends(place, limit, conversation, Ending::Close).await,
@@ -385,7 +426,7 @@ impl Stage<'_> {
         match timeout_at(limit.at, conversation.expect(&wanted)).await {
             Ok(Ok(found)) => {
                 for (name, value) in found.captures {
-                    self.set(&name, value);
+                    self.set(place, &name, value)?;
                 }
                 Ok(())
             }
@@ -395,67 +436,6 @@ impl Stage<'_> {
                 conversation.not_in_time(&wanted, &limit.words),
             )),
         }
-    }
-
-    fn check(&self, place: Place, subject: &Text, claim: &Claim) -> Result<(), Fault> {
-        let value = self.bytes(subject)?;
-        let failed = |why: &str, picture: Vec<String>| {
-            let mut fault = Fault::new(place, why);
-            fault.picture = picture;
-            Err(fault)
-        };
-        let both = |word: &str, other: &[u8]| {
-            vec![
-                format!("expected  {word}{}", bytes_literal(other)),
-                format!("found     {}", bytes_literal(&value)),
-            ]
-        };
-        match claim {
-            Claim::Is { holds, other } => {
-                let other = self.bytes(other)?;
-                let [expected, arrived, caret] = Difference::next(&other, &value).lines();
-                let found = arrived.replacen("arrived  ", "found    ", 1);
-                match ((value == other) == *holds, holds) {
-                    (true, _) => Ok(()),
-                    (false, true) => failed("it is something else", vec![expected, found, caret]),
-                    (false, false) => failed("it is just that", both("anything but ", &other)),
-                }
-            }
-            Claim::Contains { holds, other } => {
-                let other = self.bytes(other)?;
-                match (find(&value, &other).is_some() == *holds, holds) {
-                    (true, _) => Ok(()),
-                    (false, true) => failed("it is not in there", both("", &other)),
-                    (false, false) => failed("it is in there", both("nothing like ", &other)),
-                }
-            }
-            Claim::Matches { holds, pattern } => self.check_pattern(&value, *holds, pattern, place),
-        }
-    }
-
-    fn check_pattern(&self, value: &[u8], holds: bool, pattern: &Pattern, place: Place) -> Result<(), Fault> {
-        let pattern = self.pattern(pattern)?;
-        let captures = pattern.captures(value);
-        if captures.is_some() != holds {
-            let (why, word) = match holds {
-                true => ("it does not match", ""),
-                false => ("it matches", "nothing like "),
-            };
-            let mut fault = Fault::new(place, why);
-            fault.picture = vec![
-                format!("expected  {word}/{pattern}/"),
-                format!("found     {}", bytes_literal(value)),
-            ];
-            return Err(fault);
-        }
-        if let Some(captures) = captures {
-            for name in pattern.capture_names().flatten() {
-                // A group that took no part is empty, as the script may use it all the same.
-                let value = captures.name(name).map_or(&b""[..], |part| part.as_bytes());
-                self.set(name, value.to_vec());
-            }
-        }
-        Ok(())
     }
 
     async fn sleep(&self, place: Place, length: Duration) -> Result<(), Fault> {
@@ -500,7 +480,7 @@ async fn ends(place: Place, limit: &Limit, conversation: &Conversation, wanted: 
     }
 }
 
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     place: Place,
     limit: &Limit,
     work: impl Future<Output = Result<T, Fault>>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::history::Event;
-use super::search::{Found, Look, Search, Wanted};
+use super::search::{Found, Look, Search, Wanted, matched};
 use super::wire::{End, Heard, UNREAD_MAX, Wire};
 use crate::connection::{Connection, Facts};
 use crate::error::reason;
@@ -136,7 +136,7 @@ impl Conversation {
             let changed = self.wire.shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
+            let aside = 'looked: {
                 let mut heard = self.wire.shared.heard();
                 // Somebody else has read from it meanwhile.
                 if taken.replace(heard.taken) != Some(heard.taken) {
@@ -150,6 +150,14 @@ impl Conversation {
                     }
                     Look::Never => return Err(self.unlike(search.wanted(), &heard, "something else came")),
                     Look::NotYet => {}
+                    Look::Aside(pattern) => break 'looked Some((pattern, heard.unread.clone(), heard.taken)),
+                    Look::TooMuch(most) => {
+                        let why = format!(
+                            "more came than this regex is searched in, which is {}",
+                            size_text(most as u64)
+                        );
+                        return Err(self.unlike(search.wanted(), &heard, &why));
+                    }
                 }
                 if let Some(end) = &heard.end {
                     let why = format!("it did not come before {}", end_words(end));
@@ -162,6 +170,18 @@ impl Conversation {
                     );
                     return Err(self.unlike(search.wanted(), &heard, &why));
                 }
+                None
+            };
+            if let Some((pattern, unread, taken)) = aside {
+                quiet = false;
+                let searched = tokio::task::spawn_blocking(move || matched(&pattern, &unread)).await;
+                let mut heard = self.wire.shared.heard();
+                // Otherwise what there is now is looked at.
+                if let (Ok(Some(found)), true) = (searched, heard.taken == taken) {
+                    heard.take(found.end);
+                    return Ok(found);
+                }
+                continue;
             }
             let waits = !quiet && matches!(wanted, Wanted::Pattern(_));
             quiet = tokio::select! {

@@ -3,6 +3,7 @@
 
 mod act;
 mod branches;
+mod claims;
 pub(crate) mod conversation;
 pub(crate) mod door;
 mod facts;

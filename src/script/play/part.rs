@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{
@@ -47,7 +48,7 @@ pub struct Part {
     name: String,
     child: Child,
     group: Option<Pid>,
-    ended: AsyncFd<OwnedFd>,
+    ended: Arc<AsyncFd<OwnedFd>>,
     output: Output,
     status: Option<ExitStatus>,
     endpoints: Vec<String>,
@@ -148,7 +149,7 @@ impl Part {
             name: name.to_owned(),
             child,
             group: Some(group),
-            ended,
+            ended: Arc::new(ended),
             output: Output::default(),
             status: None,
             endpoints: Vec::new(),
@@ -213,6 +214,17 @@ impl Part {
         if self.status.is_none() {
             // An error would say that the runtime is going away.
             let _ = self.ended.readable().await;
+        }
+    }
+
+    /// What [`Part::ended`] waits for, without holding on to the part.
+    pub fn end(&self) -> impl Future<Output = ()> + use<> {
+        let ended = self.status.is_none().then(|| Arc::clone(&self.ended));
+        async move {
+            if let Some(ended) = ended {
+                // An error would say that the runtime is going away.
+                let _ = ended.readable().await;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Looking for what is expected in the bytes that have come so far, again as more come.
 //! Absent: waiting for them.
 
-use regex::bytes::Regex;
+use crate::script::pattern::Compiled;
 
 /// What is expected.
 #[derive(Debug, Clone)]
@@ -13,11 +13,12 @@ pub(crate) enum Wanted {
     /// These bytes as the next line, which ends with CRLF or LF.
     Line(Vec<u8>),
     /// Something of this kind, anywhere.
-    Pattern(Regex),
+    Pattern(Compiled),
 }
 
 /// What is known so far.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) enum Look {
     /// It is there.
     Found(Found),
@@ -25,6 +26,10 @@ pub(super) enum Look {
     NotYet,
     /// Something else came in its place.
     Never,
+    /// It takes too long to be done here and now: [`matched`] says it, on a thread of its own.
+    Aside(Compiled),
+    /// Too much came for this regex, which is searched in no more than so many bytes.
+    TooMuch(usize),
 }
 
 /// Where it is.
@@ -40,20 +45,27 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(super) struct Search {
     wanted: Wanted,
-    /// No match begins before this.
-    passed: usize,
+    sought: Sought,
     /// The length when a pattern was last tried.
     tried: Option<usize>,
 }
 
-/// Patterns are tried on every byte that comes up to here; beyond, when an eighth has been added, or nothing comes.
-const SHORT: usize = 64 * 1024;
+/// A regex takes its size times the bytes that it is searched in. Up to here, which is some milliseconds, it is tried at once
+/// and on every byte that comes; beyond, aside, and when an eighth has been added, or nothing comes.
+const AT_ONCE: usize = 1 << 24;
+
+/// Beyond this, which is some seconds, it is not tried: such a search cannot be broken off. The smallest regexes are searched
+/// in all that is kept unread.
+const WORK_MAX: usize = 1 << 35;
 
 impl Search {
     pub(super) fn new(wanted: Wanted) -> Self {
         Search {
+            sought: match &wanted {
+                Wanted::Within(bytes) => Sought::new(bytes),
+                _ => Sought::default(),
+            },
             wanted,
-            passed: 0,
             tried: None,
         }
     }
@@ -79,45 +91,56 @@ impl Search {
                 }
             }
             Wanted::Line(bytes) => line(unread, bytes),
-            Wanted::Within(bytes) => {
-                let found = find(&unread[self.passed.min(unread.len())..], bytes).map(|at| self.passed + at);
-                // What is there may be the beginning of it.
-                self.passed = (unread.len() + 1).saturating_sub(bytes.len()).max(self.passed);
-                match found {
-                    Some(at) => Look::Found(Found {
-                        end: at + bytes.len(),
-                        captures: Vec::new(),
-                    }),
-                    None => Look::NotYet,
-                }
-            }
+            Wanted::Within(bytes) => match self.sought.look(bytes, unread) {
+                Some(end) => Look::Found(Found {
+                    end,
+                    captures: Vec::new(),
+                }),
+                None => Look::NotYet,
+            },
             Wanted::Pattern(pattern) => {
-                let grown = self.tried.is_none_or(|tried| {
-                    unread.len() > tried && (unread.len() <= SHORT || unread.len() - tried > tried / 8)
-                });
-                let due = grown || last && self.tried != Some(unread.len());
+                let most = WORK_MAX / pattern.size.max(1);
+                let at_once = unread.len() <= AT_ONCE / pattern.size.max(1);
+                let due = match self.tried {
+                    None => true,
+                    Some(tried) if unread.len() <= tried => false,
+                    Some(tried) => at_once || last || unread.len() - tried > tried / 8,
+                };
                 if !due {
                     return Look::NotYet;
                 }
-                self.tried = Some(unread.len());
-                match pattern.captures(unread) {
-                    None => Look::NotYet,
-                    Some(captures) => Look::Found(Found {
-                        end: captures.get(0).map_or(0, |whole| whole.end()),
-                        captures: pattern
-                            .capture_names()
-                            .flatten()
-                            .map(|name| {
-                                // A group that took no part is empty: the script may use it all the same.
-                                let value = captures.name(name).map_or(&b""[..], |part| part.as_bytes());
-                                (name.to_owned(), value.to_vec())
-                            })
-                            .collect(),
-                    }),
+                if unread.len() > most {
+                    return Look::TooMuch(most);
                 }
+                self.tried = Some(unread.len());
+                if !at_once {
+                    return Look::Aside(pattern.clone());
+                }
+                matched(pattern, unread).map_or(Look::NotYet, Look::Found)
             }
         }
     }
+}
+
+/// Whether searching all of these bytes is too much to be done here and now, or at all.
+pub(super) fn is_too_much(pattern: &Compiled, bytes: &[u8]) -> (bool, bool) {
+    let work = pattern.size.saturating_mul(bytes.len());
+    (work > AT_ONCE, work > WORK_MAX)
+}
+
+/// The first match of a pattern.
+pub(super) fn matched(pattern: &Compiled, bytes: &[u8]) -> Option<Found> {
+    let captures = pattern.regex.captures(bytes)?;
+    let names = pattern.regex.capture_names().flatten();
+    let named = names.map(|name| {
+        // A group that took no part is empty: the script may use it all the same.
+        let value = captures.name(name).map_or(&b""[..], |part| part.as_bytes());
+        (name.to_owned(), value.to_vec())
+    });
+    Some(Found {
+        end: captures.get(0).map_or(0, |whole| whole.end()),
+        captures: named.collect(),
+    })
 }
 
 fn line(unread: &[u8], wanted: &[u8]) -> Look {
@@ -139,31 +162,63 @@ fn line(unread: &[u8], wanted: &[u8]) -> Look {
     }
 }
 
+/// How far the search for some bytes has come. Each byte is looked at once, whatever they are: Knuth, Morris and Pratt.
+#[derive(Debug, Default)]
+struct Sought {
+    /// For each beginning of what is wanted: how long the longest is that it ends with, too.
+    again: Vec<usize>,
+    /// So many bytes of what is wanted came last.
+    alike: usize,
+    /// So many bytes were looked at.
+    seen: usize,
+}
+
+impl Sought {
+    fn new(wanted: &[u8]) -> Self {
+        let mut again = vec![0; wanted.len()];
+        let mut alike = 0;
+        for at in 1..wanted.len() {
+            while alike > 0 && wanted[alike] != wanted[at] {
+                alike = again[alike - 1];
+            }
+            alike += usize::from(wanted[alike] == wanted[at]);
+            again[at] = alike;
+        }
+        Sought {
+            again,
+            alike: 0,
+            seen: 0,
+        }
+    }
+
+    /// One past the first place of what is wanted. `text` begins as it did before.
+    fn look(&mut self, wanted: &[u8], text: &[u8]) -> Option<usize> {
+        while self.alike < wanted.len() {
+            let byte = *text.get(self.seen)?;
+            self.seen += 1;
+            while self.alike > 0 && wanted[self.alike] != byte {
+                self.alike = self.again[self.alike - 1];
+            }
+            self.alike += usize::from(wanted[self.alike] == byte);
+        }
+        Some(self.seen)
+    }
+}
+
 /// The first place of some bytes among others.
 pub(super) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    let Some(first) = wanted.first() else {
-        return Some(0);
-    };
-    let mut from = 0;
-    while let Some(at) = text.get(from..)?.iter().position(|byte| byte == first) {
-        let start = from + at;
-        if text[start..].starts_with(wanted) {
-            return Some(start);
-        }
-        from = start + 1;
-    }
-    None
+    let end = Sought::new(wanted).look(wanted, text)?;
+    Some(end - wanted.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use regex::bytes::RegexBuilder;
-
     use super::*;
+    use crate::script::pattern::compiled;
+    use proptest::prelude::*;
 
     fn pattern(text: &str) -> Wanted {
-        Wanted::Pattern(RegexBuilder::new(text).unicode(false).build().unwrap())
+        Wanted::Pattern(compiled(text).unwrap())
     }
 
     fn end(look: Look) -> Option<usize> {
@@ -223,13 +278,45 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_not_tried_again_for_every_byte_of_much() {
+    fn a_pattern_is_tried_on_much_aside_and_not_for_every_byte() {
         let mut search = Search::new(pattern("b"));
-        let mut text = vec![b'a'; 2 * SHORT];
-        assert_eq!(search.look(&text, false), Look::NotYet);
+        let mut text = vec![b'a'; 64 * 1024];
+        assert!(matches!(search.look(&text, false), Look::Aside(_)));
         text.push(b'b');
         assert_eq!(search.look(&text, false), Look::NotYet);
-        assert_eq!(end(search.look(&text, true)), Some(text.len()));
+        let Look::Aside(pattern) = search.look(&text, true) else {
+            panic!()
+        };
+        assert_eq!(matched(&pattern, &text).unwrap().end, text.len());
+        assert_eq!(search.look(&text, true), Look::NotYet);
+    }
+
+    #[test]
+    fn a_large_pattern_is_tried_on_less() {
+        let all = vec![b'a'; 1024 * 1024];
+        assert!(matches!(
+            Search::new(pattern("b")).look(&all, false),
+            Look::Aside(_)
+        ));
+        let large = pattern("[ab]*[^b][ab]{1500}[ab]*[^a]{300}c");
+        let Look::TooMuch(most) = Search::new(large.clone()).look(&all, false) else {
+            panic!()
+        };
+        assert!(matches!(
+            Search::new(large.clone()).look(&all[..most], false),
+            Look::Aside(_)
+        ));
+        assert_eq!(Search::new(large).look(&all[..32], false), Look::NotYet);
+    }
+
+    #[test]
+    fn bytes_that_are_alike_are_looked_at_once() {
+        // One after the other from each place, this would take hours.
+        let text = vec![b'a'; 1024 * 1024];
+        let mut wanted = text[..512 * 1024].to_vec();
+        wanted.push(b'b');
+        assert_eq!(find(&text, &wanted), None);
+        assert_eq!(find(&[&text[..], b"b"].concat(), &wanted), Some(512 * 1024));
     }
 
     proptest! {
@@ -240,7 +327,9 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.sort_unstable();
             cuts.push(text.len());
-            let whole = find(text, wanted).map(|at| at + wanted.len());
+            let places = 0..=text.len().saturating_sub(wanted.len());
+            let mut places = places.filter(|at| text[*at..].starts_with(wanted));
+            let whole = places.next().map(|at| at + wanted.len());
             let got = cuts.iter().find_map(|cut| end(search.look(&text[..*cut], false)));
             prop_assert_eq!(got, whole);
         }

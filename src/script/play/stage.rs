@@ -19,14 +19,16 @@ use super::part::{Part, status_words};
 use super::scratch::Scratch;
 use crate::connection::BoxFuture;
 use crate::diagnostic::line_of;
-use crate::error::Result;
 use crate::script::Script;
 use crate::script::report::{ConversationTold, Failure, PartTold, StepTold};
 use crate::script::step::{Place, Step};
-use crate::units::duration_text;
+use crate::units::{duration_text, size_text};
 
 /// Steps that are told of, each with all its rounds in one.
 const STEPS_MAX: usize = 500;
+
+/// Bytes of all variables together.
+const VARIABLES_MAX: usize = 16 * 1024 * 1024;
 
 /// Conversations that a failure shows.
 const CONVERSATIONS_MAX: usize = 4;
@@ -68,7 +70,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(script: &'a Script, means: &'a dyn Means) -> Result<Self> {
+    pub(super) fn new(script: &'a Script, means: &'a dyn Means) -> crate::error::Result<Self> {
         Ok(Stage {
             script,
             means,
@@ -163,8 +165,20 @@ impl<'a> Stage<'a> {
         self.props().variables.get(name).cloned()
     }
 
-    pub(super) fn set(&self, name: &str, value: Vec<u8>) {
-        self.props().variables.insert(name.to_owned(), value);
+    /// A variable takes a value, if all of them together stay within bounds.
+    pub(super) fn set(&self, place: Place, name: &str, value: Vec<u8>) -> Result<(), Fault> {
+        let mut props = self.props();
+        let others = props.variables.iter().filter(|(other, _)| *other != name);
+        let held: usize = others.map(|(_, value)| value.len()).sum();
+        if held.saturating_add(value.len()) > VARIABLES_MAX {
+            let most = size_text(VARIABLES_MAX as u64);
+            return Err(Fault::new(
+                place,
+                format!("all variables would hold more than {most}"),
+            ));
+        }
+        props.variables.insert(name.to_owned(), value);
+        Ok(())
     }
 
     pub(super) fn endpoints(&self, name: &str) -> Vec<String> {

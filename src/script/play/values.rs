@@ -5,17 +5,20 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use regex::bytes::Regex;
-
 use super::fault::Fault;
 use super::stage::Stage;
 use crate::endpoint::Role;
+use crate::script::pattern::Compiled;
 use crate::script::step::{Field, Holder, Pattern, Payload, Piece, Place, Text, Variable};
 use crate::transport::reading::Reading;
+use crate::units::size_text;
 use crate::whole;
 
 /// Bytes of a file that is sent.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a text, once its variables are in it; so none of them holds more.
+const TEXT_MAX: usize = 1024 * 1024;
 
 impl Stage<'_> {
     pub(super) fn bytes(&self, text: &Text) -> Result<Vec<u8>, Fault> {
@@ -24,6 +27,10 @@ impl Stage<'_> {
             match piece {
                 Piece::Bytes(piece) => bytes.extend_from_slice(piece),
                 Piece::Variable(variable) => bytes.extend(self.value(variable, text.place)?),
+            }
+            if bytes.len() > TEXT_MAX {
+                let why = format!("it comes to more than {}", size_text(TEXT_MAX as u64));
+                return Err(Fault::new(text.place, why));
             }
         }
         Ok(bytes)
@@ -107,7 +114,7 @@ impl Stage<'_> {
     }
 
     /// A pattern in which variables stand for themselves, letter by letter.
-    pub(super) fn pattern(&self, pattern: &Pattern) -> Result<Regex, Fault> {
+    pub(super) fn pattern(&self, pattern: &Pattern) -> Result<Compiled, Fault> {
         let mut failed = None;
         let built = pattern.regex(|variable| match self.value(variable, pattern.place) {
             Ok(value) => Some(value),
