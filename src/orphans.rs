@@ -121,8 +121,8 @@ fn orphans(parts_too: bool) -> Vec<Pid> {
     }
     let mut found = children(getpid());
     found.retain(|pid| {
-        let is_spared =
-            !known.spared.is_empty() && start_of(*pid).is_some_and(|start| known.spared.contains(&(*pid, start)));
+        let is_spared = !known.spared.is_empty()
+            && start_of(*pid).is_some_and(|start| known.spared.contains(&(*pid, start)));
         !is_spared && (parts_too || !known.parts.contains(pid))
     });
     found
@@ -164,5 +164,7 @@ fn is_at_home(pid: Pid, directory: &Path) -> bool {
 }
 
 fn of(pid: Pid, what: &str) -> PathBuf {
-    Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join(what)
+    Path::new("/proc")
+        .join(pid.as_raw_nonzero().to_string())
+        .join(what)
 }
