@@ -123,7 +123,7 @@ mod tests {
         std::fs::write(path.join("a/b/c"), "").unwrap();
         std::os::unix::fs::symlink(outside.path(), path.join("a/link")).unwrap();
         for name in ["a/b", "a"] {
-            set_permissions(path.join(name), Permissions::from_mode(0)).unwrap();
+            set_permissions(path.join(name), Permissions::from_mode(0o0)).unwrap();
         }
         open_up(&path);
         assert_eq!((mode(&path.join("a")), mode(&path.join("a/b"))), (0o700, 0o700));
