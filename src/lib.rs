@@ -29,6 +29,7 @@ pub mod kernel;
 pub mod layer;
 pub mod living;
 pub mod need;
+pub mod orphans;
 pub mod probe;
 pub mod process;
 pub mod protocol;

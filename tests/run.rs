@@ -656,6 +656,82 @@ fn nothing_stays_behind_after_a_signal() {
 }
 
 #[test]
+fn who_was_there_before_is_spared() {
+    let scripts = Scripts::of([("a.netkit", "launch s: sh -c \"setsid sleep 1000 &\"\ns exits\n")]);
+    let before = format!(
+        "cd '{}'; sleep 1000 > sleep.log 2>&1 & echo $! > pids",
+        scripts.place.path().display()
+    );
+    let run = netkit_after(&before, "", ["run", "a.netkit"]).env("TMPDIR", scripts.path("tmp"));
+    run.run().status(0);
+    let pid = pids(&scripts);
+    let is_there = !is_gone(pid.trim());
+    let raw = pid
+        .trim()
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .unwrap();
+    rustix::process::kill_process(raw, Signal::KILL).unwrap();
+    assert!(is_there);
+}
+
+#[test]
+fn what_a_script_puts_in_the_background_ends_with_it() {
+    let daemon = "launch s: sh -c \"setsid sh -c 'while mkdir -p $TMP/a || :; do :; done' & echo $$! > '$DIR/pids'\"\n\
+        s exits with status 0\nsleep 50ms\n";
+    let after = "launch t: sh -c \"! kill -0 $$(cat '$DIR/pids')\"\nt exits with status 0\n\
+        launch u: sh -c \"ls -d '$DIR'/tmp/*; test $$(ls -d '$DIR'/tmp/* | wc -l) = 1\"\nu exits with status 0\n";
+    let scripts = Scripts::of([("a.netkit", daemon), ("b.netkit", after)]);
+    let outcome = scripts.run(&["a.netkit", "b.netkit"]).run().status(0);
+    assert_eq!(outcome.stderr, "", "{}", outcome.text());
+    assert!(scripts.left().is_empty(), "{:?}", scripts.left());
+}
+
+#[test]
+fn who_has_ended_in_the_background_is_no_zombie() {
+    let script = "launch s: sh -c \"for i in 1 2 3; do setsid true & done\"\ns exits with status 0\nsleep 200ms\n\
+        launch t: sh -c \"ps -o stat= --ppid $$PPID; test $$(ps -o stat= --ppid $$PPID | grep -c Z) = 0\"\n\
+        t exits with status 0\n";
+    let scripts = Scripts::of([("a.netkit", script)]);
+    scripts.run(&["a.netkit"]).run().status(0);
+}
+
+#[test]
+fn datagrams_stay_apart() {
+    let before = "listen door on udp:0\nconnect a to $door\na sends \"one\"\na sends \"two\"\na sends \"\"\n\
+        a sends \"three four\"\naccept b on door\n";
+    for (status, steps) in [
+        (
+            0,
+            "b expects exactly \"one\"\nb expects exactly \"two\"\nb expects line \"\"\nb expects \"three\"\n\
+            b expects exactly \" four\"\nb expects silence for 20ms\n",
+        ),
+        (
+            0,
+            "b expects /t(?<rest>.+)/\ncheck $rest is \"wo\"\nb expects \"four\"\n",
+        ),
+        (0, "b expects line \"one\"\nb expects \"two\"\n"),
+        (6, "b expects exactly \"onetwo\"\n"),
+        (6, "b expects exactly \"on\"\n"),
+        (
+            6,
+            "b expects exactly \"one\"\nb expects \"two\"\nb expects silence for 20ms\n",
+        ),
+        (4, "b expects \"onetwo\" within 100ms\n"),
+        (4, "b expects /e.*t/ within 100ms\n"),
+    ] {
+        let scripts = Scripts::of([("a.netkit", &*format!("{before}{steps}"))]);
+        let outcome = scripts.run(&["a.netkit"]).run().status(status);
+        if steps.contains("onetwo") {
+            let text = outcome.text();
+            let said = text.lines().filter(|line| line.contains("b\"one\"")).count();
+            assert!(said > 0, "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let scripts = Scripts::of([("a.netkit", &*format!("{STUBBORN}sleep 60s\n"))]);
     let run = scripts.run(&["a.netkit"]).start();

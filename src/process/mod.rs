@@ -5,7 +5,6 @@ pub mod daemon;
 #[cfg(feature = "cli")]
 pub mod log;
 pub mod notify;
-pub mod orphans;
 pub mod pidfile;
 pub mod place;
 pub mod privileges;

@@ -116,6 +116,16 @@ pub async fn on_hangup(mut heed: impl FnMut()) -> Infallible {
     std::future::pending().await
 }
 
+/// Calls `heed` whenever children have ended, for as long as it is polled; where the signal cannot be listened to, never.
+pub async fn on_end_of_child(mut heed: impl FnMut()) -> Infallible {
+    if let Ok(mut signal) = unix::signal(SignalKind::child()) {
+        while signal.recv().await.is_some() {
+            heed();
+        }
+    }
+    std::future::pending().await
+}
+
 /// Sends a signal to another process.
 ///
 /// # Errors

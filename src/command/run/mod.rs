@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueHint};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use self::reporter::{Form, Reporter};
 use self::with::With;
@@ -21,9 +22,10 @@ use crate::cli::help;
 use netkit::connection::BoxFuture;
 use netkit::diagnostic::{Diagnostic, line_of, quoted};
 use netkit::error::{Error, Result, Status};
+use netkit::orphans;
 use netkit::probe;
-use netkit::process::signals::{Signal, Signals};
-use netkit::process::{orphans, runtime};
+use netkit::process::runtime;
+use netkit::process::signals::{self, Signal, Signals};
 use netkit::script::chosen::{Filter, scripts};
 use netkit::script::play::{Means, Terms, play};
 use netkit::script::report::{Told, Verdict, worst};
@@ -41,7 +43,9 @@ Notes:
   ports and its own directory $TMP, in which its parts run. When a script has
   ended, in whatever way, its connections are closed, its parts and all that
   they started have ended, and its directory is removed. What a part has put
-  in the background, as a daemon, is killed at the end of the run.
+  in the background, as a daemon, is killed then too if it works in $TMP or has
+  it as its TMPDIR, else at the end of the run. What runs as another user, as
+  sudo does, may not be killed; a warning says so, and the run goes on.
 
   The report goes to standard output: each script with its steps and the time
   that each took; of a step that failed its line, what was expected and what
@@ -126,7 +130,12 @@ impl Run {
         let start = Instant::now();
         let done = runtime.block_on(self.play(scripts, &mut reporter));
         runtime.shutdown_background();
-        orphans::end();
+        for left in orphans::end() {
+            warn!(
+                "process {}, which a script has left running, cannot be killed",
+                left.as_raw_nonzero()
+            );
+        }
         let ended = done?;
         let all = reporter.finish(start.elapsed())?;
         if let Some(file) = &self.junit {
@@ -169,6 +178,8 @@ impl Run {
         let mut under_way: JoinSet<(usize, Result<Told>)> = JoinSet::new();
         let mut places = std::collections::HashMap::new();
         let mut next = scripts.iter().enumerate();
+        let reaping = signals::on_end_of_child(orphans::reap);
+        tokio::pin!(reaping);
         loop {
             while ended.is_none() && under_way.len() < usize::from(self.jobs) {
                 let Some((place, (name, script))) = next.next() else {
@@ -194,6 +205,7 @@ impl Run {
                         reporter.ended(place, panicked(name, script))?;
                     }
                 },
+                never = &mut reaping => match never {},
                 signal = signals.next() => {
                     let status = match signal {
                         Signal::Interrupt => Status::Interrupted.code(),

@@ -1,6 +1,7 @@
 //! A named connection of a script: what is said on it, and waiting for what is expected.
 //! Absent: the steps, their time limits, and how a failure is shown.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
@@ -131,6 +132,7 @@ impl Conversation {
     pub(crate) async fn expect(&self, wanted: &Wanted) -> Result<Found, Unmet> {
         let mut search = Search::new(wanted.clone());
         let mut taken = None;
+        let mut passed = 0;
         let mut quiet = false;
         loop {
             let changed = self.wire.shared.changed.notified();
@@ -141,11 +143,19 @@ impl Conversation {
                 // Somebody else has read from it meanwhile.
                 if taken.replace(heard.taken) != Some(heard.taken) {
                     search = Search::new(wanted.clone());
+                    passed = 0;
                 }
                 let last = quiet || heard.end.is_some() || heard.is_full();
-                match search.look(&heard.unread, last) {
+                let look = match &heard.datagrams {
+                    Some(lengths) => among(&heard.unread, lengths, wanted, &mut passed),
+                    None => search.look(&heard.unread, last),
+                };
+                match look {
                     Look::Found(found) => {
-                        heard.take(found.end);
+                        match heard.datagrams {
+                            Some(_) => heard.take_datagrams(passed, found.end),
+                            None => heard.take(found.end),
+                        }
                         return Ok(found);
                     }
                     Look::Never => return Err(self.unlike(search.wanted(), &heard, "something else came")),
@@ -194,7 +204,7 @@ impl Conversation {
     /// What to say when the time for [`Conversation::expect`] is over.
     pub(crate) fn not_in_time(&self, wanted: &Wanted, limit: &str) -> Unmet {
         let heard = self.wire.shared.heard();
-        match heard.unread.is_empty() {
+        match heard.is_empty() {
             true => self.unlike(wanted, &heard, &format!("nothing came {limit}")),
             false => self.unlike(wanted, &heard, &format!("it did not come {limit}")),
         }
@@ -203,7 +213,9 @@ impl Conversation {
     fn unlike(&self, wanted: &Wanted, heard: &Heard, why: &str) -> Unmet {
         let arrived = &heard.unread;
         let picture = match wanted {
-            Wanted::Next(bytes) | Wanted::Line(bytes) => Difference::next(bytes, arrived).lines().to_vec(),
+            Wanted::Next(bytes) | Wanted::Line(bytes) => {
+                Difference::next(bytes, heard.next()).lines().to_vec()
+            }
             Wanted::Within(bytes) => Difference::nearest(bytes, arrived).lines().to_vec(),
             Wanted::Pattern(pattern) => {
                 vec![format!("expected  /{pattern}/"), arrived_line(arrived)]
@@ -223,7 +235,7 @@ impl Conversation {
             changed.as_mut().enable();
             {
                 let mut heard = self.wire.shared.heard();
-                if *wanted == Ending::Close && !heard.unread.is_empty() {
+                if *wanted == Ending::Close && !heard.is_empty() {
                     return Err(self.instead(&heard, &wanted.words(), "bytes came instead"));
                 }
                 match &heard.end {
@@ -233,10 +245,7 @@ impl Conversation {
                         return Err(self.instead(&heard, &wanted.words(), &why));
                     }
                     // What tears a connection down cuts off whatever was being said.
-                    None if *wanted != Ending::Close && !heard.unread.is_empty() => {
-                        let all = heard.unread.len();
-                        heard.take(all);
-                    }
+                    None if *wanted != Ending::Close && !heard.is_empty() => heard.take_all(),
                     None => {}
                 }
             }
@@ -264,8 +273,12 @@ impl Conversation {
             changed.as_mut().enable();
             {
                 let heard = self.wire.shared.heard();
-                if !heard.unread.is_empty() {
-                    return Err(self.instead(&heard, "silence", "bytes came instead"));
+                if !heard.is_empty() {
+                    let why = match heard.datagrams {
+                        Some(_) => "a datagram came instead",
+                        None => "bytes came instead",
+                    };
+                    return Err(self.instead(&heard, "silence", why));
                 }
                 if let Some(end) = &heard.end {
                     let why = format!("{} came instead", end_words(end));
@@ -282,16 +295,45 @@ impl Conversation {
     fn instead(&self, heard: &Heard, wanted: &str, why: &str) -> Unmet {
         let mut picture = vec![format!("expected  {wanted}")];
         match &heard.end {
-            Some(end) if heard.unread.is_empty() || wanted != "close" => {
+            Some(end) if heard.is_empty() || wanted != "close" => {
                 picture.push(format!("arrived   {}", end_words(end)))
             }
-            _ => picture.push(arrived_line(&heard.unread)),
+            _ if heard.next().is_empty() => picture.push("arrived   an empty datagram".to_owned()),
+            _ => picture.push(arrived_line(heard.next())),
         }
         Unmet {
             why: format!("{}: {why}", self.name),
             picture,
         }
     }
+}
+
+/// Looks in one datagram after the other, each by itself; `passed` have nothing of it.
+fn among(unread: &[u8], lengths: &VecDeque<usize>, wanted: &Wanted, passed: &mut usize) -> Look {
+    let mut start = lengths.iter().take(*passed).sum();
+    for length in lengths.iter().skip(*passed) {
+        let one = &unread[start..start + length];
+        let is_it = match wanted {
+            Wanted::Next(bytes) => Some(one == bytes),
+            // The last line of a datagram may end with it.
+            Wanted::Line(bytes) if !one.contains(&b'\n') => Some(one == bytes),
+            _ => None,
+        };
+        let look = match is_it {
+            Some(true) => Look::Found(Found {
+                end: *length,
+                captures: Vec::new(),
+            }),
+            Some(false) => Look::Never,
+            None => Search::new(wanted.clone()).look(one, true),
+        };
+        if look != Look::NotYet {
+            return look;
+        }
+        *passed += 1;
+        start += length;
+    }
+    Look::NotYet
 }
 
 fn arrived_line(arrived: &[u8]) -> String {

@@ -73,10 +73,14 @@ impl Door {
     }
 }
 
+/// After nobody could be accepted, as when there are no more descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Accepts for as long as somebody may take it. In TLS both ends have work to do before a connection stands, so a script that
 /// connects to itself would otherwise wait for its own next step.
 async fn keep(mut listener: Box<dyn Accept>, arrived: mpsc::Sender<Result<Connection>>) {
     let mut establishing = JoinSet::new();
+    let mut failing = false;
     loop {
         let incoming = tokio::select! {
             biased;
@@ -96,6 +100,7 @@ async fn keep(mut listener: Box<dyn Accept>, arrived: mpsc::Sender<Result<Connec
             Ok(Some(incoming)) => match incoming.stage {
                 Stage::Established(connection) => Ok(connection),
                 Stage::Handshake(handshake) => {
+                    failing = false;
                     establishing.spawn(async move {
                         let limit = || {
                             let why =
@@ -112,8 +117,13 @@ async fn keep(mut listener: Box<dyn Accept>, arrived: mpsc::Sender<Result<Connec
             Err(error) => Err(Error::io(Status::Failure, &error)),
         };
         let failed = done.is_err();
-        if arrived.send(done).await.is_err() || failed {
+        // Once for as long as it lasts: who is told of it is not to find it again when it is over.
+        if !(failed && failing) && arrived.send(done).await.is_err() {
             return;
+        }
+        failing = failed;
+        if failed {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

@@ -55,9 +55,7 @@ impl History {
         {
             return add(kept, more, bytes);
         }
-        let (mut kept, mut more) = (Vec::new(), 0);
-        add(&mut kept, &mut more, bytes);
-        self.push(What::Sent(kept, more));
+        self.sent_apart(bytes);
     }
 
     pub(super) fn received(&mut self, bytes: &[u8]) {
@@ -68,8 +66,18 @@ impl History {
         {
             return add(kept, more, bytes);
         }
-        let (mut kept, mut more) = (Vec::new(), 0);
-        add(&mut kept, &mut more, bytes);
+        self.received_apart(bytes);
+    }
+
+    /// What has a boundary before and behind it.
+    pub(super) fn sent_apart(&mut self, bytes: &[u8]) {
+        let (kept, more) = beginning(bytes);
+        self.push(What::Sent(kept, more));
+    }
+
+    /// What has a boundary before and behind it.
+    pub(super) fn received_apart(&mut self, bytes: &[u8]) {
+        let (kept, more) = beginning(bytes);
         self.push(What::Received(kept, more));
     }
 
@@ -92,6 +100,12 @@ impl History {
     pub(super) fn so_far(&self) -> (Vec<Event>, u64) {
         (self.events.iter().cloned().collect(), self.left_out)
     }
+}
+
+fn beginning(bytes: &[u8]) -> (Vec<u8>, u64) {
+    let (mut kept, mut more) = (Vec::new(), 0);
+    add(&mut kept, &mut more, bytes);
+    (kept, more)
 }
 
 fn add(kept: &mut Vec<u8>, more: &mut u64, bytes: &[u8]) {

@@ -6,19 +6,23 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open, waitid,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::output::Output;
 use crate::error::{Error, Result, Status, reason};
 use crate::kernel;
+use crate::orphans;
 
 /// How long a program that was told to end may take, before it is told again, and then killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -31,6 +35,9 @@ const LINES_MAX: u64 = 64 * 1024;
 
 /// How long the rest of what a program said is waited for after its end: something that it started may hold the pipe.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// How often one that was dropped is looked at until it is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the environment tells this process alone.
 const OURS_ALONE: &[&str] = &[
@@ -55,14 +62,25 @@ pub struct Part {
     /// Where a server tells that it listens, until it has.
     telling: Option<Receiver>,
     is_server: bool,
+    /// It cannot be killed, which has been said, and is not waited for.
+    is_left: bool,
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         if self.status.is_none() {
             self.signal(Signal::KILL);
-            // It has been killed, so this is no wait.
-            let _ = self.child.wait();
+            let over = Instant::now() + GRACE;
+            // It has been killed, so this is hardly a wait.
+            while !self.is_left && matches!(self.child.try_wait(), Ok(None)) {
+                if self.may_not_be_killed() || Instant::now() >= over {
+                    self.leave();
+                }
+                sleep(LOOK_AGAIN);
+            }
+            if let (Some(group), false) = (self.group, self.is_left) {
+                orphans::forget(group);
+            }
         }
     }
 }
@@ -133,6 +151,7 @@ impl Part {
         };
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         let group = Pid::from_child(&child);
+        orphans::awaited(group);
         let watched = pidfd_open(group, PidfdFlags::empty())
             .map_err(io::Error::from)
             .and_then(|number| kernel::watch(number, Interest::READABLE).map_err(|(_, error)| error));
@@ -142,6 +161,7 @@ impl Part {
             Err(error) => {
                 let _ = kill_process_group(group, Signal::KILL);
                 let _ = child.wait();
+                orphans::forget(group);
                 return Err(failed(&error));
             }
         };
@@ -155,6 +175,7 @@ impl Part {
             endpoints: Vec::new(),
             telling: None,
             is_server: false,
+            is_left: false,
         };
         if let Some(stderr) = stderr {
             part.output.hear(stderr).map_err(|error| part.failed(&error))?;
@@ -256,7 +277,7 @@ impl Part {
 
     /// Makes it end, first politely.
     pub async fn stop(&mut self) -> Option<ExitStatus> {
-        if self.status.is_some() {
+        if self.status.is_some() || self.is_left {
             return self.status;
         }
         let first = if self.is_server { LEAVE } else { GRACE };
@@ -270,7 +291,7 @@ impl Part {
 
     /// Kills what is left of its group, and takes its status.
     async fn reap(&mut self) -> Option<ExitStatus> {
-        if self.status.is_some() {
+        if self.status.is_some() || self.is_left {
             return self.status;
         }
         if self.has_ended() {
@@ -279,11 +300,38 @@ impl Part {
         }
         // As long as it has not been waited for, the number of the group is nobody else's.
         self.signal(Signal::KILL);
-        self.ended().await;
+        let over = Instant::now() + GRACE;
+        while timeout(LAST_WORDS, self.ended()).await.is_err() {
+            if self.may_not_be_killed() || Instant::now() >= over {
+                self.leave();
+                return None;
+            }
+        }
         let _ = timeout(LAST_WORDS, self.output.ended()).await;
         self.status = self.child.wait().ok();
-        self.group = None;
+        if let Some(group) = self.group.take() {
+            orphans::forget(group);
+        }
         self.status
+    }
+
+    /// Whether it runs as somebody else: a program that became another user by itself.
+    fn may_not_be_killed(&self) -> bool {
+        self.group
+            .is_some_and(|group| kill_process(group, Signal::KILL) == Err(Errno::PERM))
+    }
+
+    /// Gives it up, and says so.
+    fn leave(&mut self) {
+        self.is_left = true;
+        let why = match self.may_not_be_killed() {
+            true => "it runs as another user",
+            false => "it was killed, and has not ended",
+        };
+        warn!("could not end {}, process {}: {why}", self.name, self.child.id());
+        if let Some(group) = self.group {
+            orphans::spare(group);
+        }
     }
 
     /// Sends a signal to it and to all that it started.

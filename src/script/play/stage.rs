@@ -64,9 +64,10 @@ pub(super) struct Limit {
 pub(super) struct Stage<'a> {
     script: &'a Script,
     means: &'a dyn Means,
-    scratch: Scratch,
     over: Instant,
     props: Mutex<Props>,
+    /// Dropped last: parts may still write into it.
+    scratch: Scratch,
 }
 
 impl<'a> Stage<'a> {

@@ -1,6 +1,7 @@
 //! One connection of a script, kept by a task of its own that reads ahead and writes what it is told to.
 //! Absent: what is expected.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,9 @@ use crate::layer::tls;
 
 /// Bytes that came and were not expected yet. Beyond, nothing more is read, and so the peer is held back.
 pub const UNREAD_MAX: usize = 1024 * 1024;
+
+/// Datagrams that came and were not expected yet; they need no bytes.
+const DATAGRAMS_MAX: usize = 16 * 1024;
 
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
@@ -44,6 +48,8 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) unread: Vec<u8>,
+    /// The lengths of the datagrams that are unread; `None` for a stream.
+    pub(super) datagrams: Option<VecDeque<usize>>,
     /// How often something was taken from the front.
     pub(super) taken: u64,
     pub(super) end: Option<End>,
@@ -54,7 +60,41 @@ pub(super) struct Heard {
 
 impl Heard {
     pub(super) fn is_full(&self) -> bool {
-        self.unread.len() >= UNREAD_MAX
+        let many = |datagrams: &VecDeque<usize>| datagrams.len() >= DATAGRAMS_MAX;
+        self.unread.len() >= UNREAD_MAX || self.datagrams.as_ref().is_some_and(many)
+    }
+
+    /// Whether there is nothing unread, not even a datagram without bytes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unread.is_empty() && self.datagrams.as_ref().is_none_or(VecDeque::is_empty)
+    }
+
+    /// What comes next: a datagram, or all.
+    pub(super) fn next(&self) -> &[u8] {
+        let first = self.datagrams.as_ref().and_then(|lengths| lengths.front());
+        &self.unread[..first.copied().unwrap_or(self.unread.len())]
+    }
+
+    /// So many datagrams are read, and this much of the one behind them.
+    pub(super) fn take_datagrams(&mut self, whole: usize, more: usize) {
+        let mut count = more;
+        if let Some(lengths) = &mut self.datagrams {
+            count += lengths.drain(..whole).sum::<usize>();
+            match lengths.front_mut() {
+                Some(length) if *length > more => *length -= more,
+                Some(_) => drop(lengths.pop_front()),
+                None => {}
+            }
+        }
+        self.take(count);
+    }
+
+    /// All is read.
+    pub(super) fn take_all(&mut self) {
+        if let Some(lengths) = &mut self.datagrams {
+            lengths.clear();
+        }
+        self.take(self.unread.len());
     }
 
     /// The first `count` bytes are read.
@@ -110,6 +150,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             heard: Mutex::new(Heard {
                 unread: Vec::new(),
+                datagrams: matches!(connection, Connection::Datagram(_)).then(VecDeque::new),
                 taken: 0,
                 end: None,
                 history: History::new(),
@@ -221,7 +262,12 @@ impl Keeper {
         };
         self.job = Some(match order {
             Order::Send(bytes, done) => {
-                self.shared.heard().history.sent(&bytes);
+                let mut heard = self.shared.heard();
+                match &heard.datagrams {
+                    Some(_) => heard.history.sent_apart(&bytes),
+                    None => heard.history.sent(&bytes),
+                }
+                drop(heard);
                 job(bytes, Then::GoOn, done)
             }
             Order::End(done) => job(Vec::new(), Then::End, done),
@@ -310,26 +356,30 @@ impl Keeper {
                 }
             }
         };
-        let is_datagram = matches!(self.connection, Connection::Datagram(_));
-        let mut heard = self.shared.heard();
-        match came {
-            // An empty datagram is no end.
-            Ok(0) if is_datagram => heard.history.received(b""),
-            Ok(0) => {
+        let mut guard = self.shared.heard();
+        let heard = &mut *guard;
+        match (came, &mut heard.datagrams) {
+            // One without bytes is no end.
+            (Ok(count), Some(lengths)) => {
+                lengths.push_back(count);
+                heard.unread.extend_from_slice(&self.piece[..count]);
+                heard.history.received_apart(&self.piece[..count]);
+            }
+            (Ok(0), None) => {
                 heard.history.noted("the peer ended its half");
                 heard.end = Some(End::Closed);
             }
-            Ok(count) => {
+            (Ok(count), None) => {
                 let bytes = &self.piece[..count];
                 heard.unread.extend_from_slice(bytes);
                 heard.history.received(bytes);
             }
-            Err(error) => {
+            (Err(error), _) => {
                 heard.history.noted(reason(&error));
                 heard.end = Some(end_of(&error));
             }
         }
-        drop(heard);
+        drop(guard);
         self.shared.changed.notify_waiters();
         Poll::Ready(())
     }
