@@ -49,6 +49,7 @@ impl Identity {
     }
 
     /// Whose a file of its own is.
+    #[cfg(feature = "cli")]
     pub(super) fn owner(self) -> (Option<rustix::process::Uid>, Option<rustix::process::Gid>) {
         (
             self.user

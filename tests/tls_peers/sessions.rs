@@ -159,11 +159,11 @@ fn openssl_that_is_killed_is_lost_after_all_that_it_sent() {
         peer.write(&text);
         listener.await_stdout(&text);
         peer.signal(Signal::KILL);
-        listener
-            .wait()
-            .status(8)
-            .wrote(&text)
-            .mentions("without TLS close_notify");
+        let outcome = listener.wait().status(8).wrote(&text);
+        // Its system sends a reset if there was something that it had not read, such as a ticket.
+        let said = ["without TLS close_notify", "reset by the peer"];
+        let lost = said.iter().any(|said| outcome.stderr.contains(said));
+        assert!(lost, "{}", outcome.stderr);
     }
 }
 

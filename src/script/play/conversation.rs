@@ -325,9 +325,13 @@ fn among(unread: &[u8], lengths: &VecDeque<usize>, wanted: &Wanted, passed: &mut
                 captures: Vec::new(),
             }),
             Some(false) => Look::Never,
-            None => Search::new(wanted.clone()).look(one, true),
+            None => match Search::new(wanted.clone()).look(one, true) {
+                // A datagram is small enough to be searched here and now.
+                Look::Aside(pattern) => matched(&pattern, one).map_or(Look::NotYet, Look::Found),
+                look => look,
+            },
         };
-        if look != Look::NotYet {
+        if !matches!(look, Look::NotYet) {
             return look;
         }
         *passed += 1;
