@@ -386,7 +386,10 @@ failed a.netkit (TIME)
 fn a_server_that_cannot_be_is_refused_before_anything_starts() {
     let scripts = Scripts::of([
         ("a.netkit", "launch t: touch $DIR/started\n"),
-        ("b.netkit", "start x: serve ecko tcp:0\n"),
+        (
+            "b.netkit",
+            "start x: serve ecko tcp:0\nstart y: relay tcp:0 tcp:prot=1\n",
+        ),
         (
             "c.netkit",
             "parallel\n  sleep 1s\nand\n  start x: serve echo tcp:prot=1\nend\n",

@@ -1,8 +1,10 @@
 //! `translate`: what comes out where, with which status, and lines that behave as those they come from.
 //! Absent: the tables of options, which unit tests go through.
 
+use std::io::{Read as _, Write as _};
 #[cfg(feature = "tls")]
 use std::path::Path;
+use std::time::Duration;
 
 use crate::harness::installed::{await_listening, installed, reserved};
 use crate::harness::{Netkit, netkit, program, serve};
@@ -142,6 +144,36 @@ fn clients_behave_as_those_they_come_from() {
         let input = "one\ntwo\n";
         let expected = theirs(&line).input(input).run().status(0);
         ours(&line).input(input).run().status(0).wrote(expected.stdout);
+    }
+}
+
+/// The answer of a server tells whether a client without input has ended its half.
+#[test]
+fn clients_without_input_keep_their_half_open() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in server.incoming() {
+            let mut client = client.unwrap();
+            client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            let answer = match client.read(&mut [0]) {
+                Ok(0) => "ended",
+                Ok(_) => "data",
+                Err(_) => "open",
+            };
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    for (name, line) in [
+        ("socat", format!("socat -U - TCP:127.0.0.1:{port}")),
+        ("socat", format!("socat -u TCP:127.0.0.1:{port} -")),
+        ("nc.openbsd", format!("nc.openbsd -d 127.0.0.1 {port}")),
+        ("ncat", format!("ncat --recv-only 127.0.0.1 {port}")),
+    ] {
+        if installed(&[name]).is_some() {
+            theirs(&line).input("").run().status(0).wrote("open");
+        }
+        ours(&line).input("").run().status(0).wrote("open");
     }
 }
 

@@ -26,7 +26,9 @@ use netkit::units::duration_text;
 const NOTES: &str = "\
 Notes:
   An endpoint is there when a connection to it is established to its last
-  layer: tls has verified the server, unix has been accepted. The connection is
+  layer, and tls has verified the server. A connection of TCP or of a UNIX socket
+  stands when the system has queued it for whoever listens, which need not have
+  accepted it; only a layer above, as TLS, has an answer of the server's. It is
   closed again at once, so a server that takes a single client has had it.
   Names that are not found, ports that refuse and certificates that fail are
   all `not yet`. A string that is wrong, or a file of ours that cannot be read,

@@ -66,6 +66,15 @@ pub(super) fn check(script: &Script) -> Result<(), Vec<Refusal>> {
         wrongs: Vec::new(),
     };
     walk.steps(&script.steps);
+    if walk.wrongs.is_empty() && !script.steps.iter().any(does_something) {
+        let place = Place {
+            line: 1,
+            ..Place::default()
+        };
+        let wrong = Wrong::new(Kind::Missing, place, "there is no step to play");
+        walk.wrongs
+            .push(wrong.help("a script without a step would pass, whatever it was to test"));
+    }
     if walk.wrongs.is_empty() {
         return Ok(());
     }
@@ -75,6 +84,15 @@ pub(super) fn check(script: &Script) -> Result<(), Vec<Refusal>> {
         .into_iter()
         .filter_map(|wrong| Some(sources.get(wrong.place.source)?).map(|source| wrong.within(source)));
     Err(refusals.take(REFUSALS_MAX).collect())
+}
+
+/// Whether a step is more than a block around nothing.
+fn does_something(step: &Step) -> bool {
+    match &step.action {
+        Action::Repeat { steps, .. } | Action::Include { steps, .. } => steps.iter().any(does_something),
+        Action::Parallel { branches } => branches.iter().flatten().any(does_something),
+        _ => true,
+    }
 }
 
 impl Walk<'_> {

@@ -269,6 +269,24 @@ fn part<'a>(line: Line<'a>, ours: bool, input: &'a str) -> Parsed<'a, Limited> {
                 return stop(wrong.meant(&verb.unwrap_or_default(), VERBS.iter().copied()));
             }
         }
+        if let Some(limit) = line.optional("within", start).filter(|_| ours)
+            && let Ok((after, _)) = line.time(limit)
+            && at_end(after)
+        {
+            let wrong = Wrong::new(
+                Kind::MisplacedLimit,
+                line.place(start, after),
+                "`within` stands before the colon",
+            );
+            return stop(wrong.help(format!(
+                "it reads {}",
+                quoted(&format!(
+                    "start {} {}: ...",
+                    name.text,
+                    start[..start.len() - after.len()].trim_end()
+                ))
+            )));
+        }
         command.push(argument);
         rest = after;
     }

@@ -108,6 +108,21 @@ impl Walk<'_> {
             return;
         };
         let path = Path::new(&name);
+        if path.is_relative()
+            && name.as_bytes().contains(&b'/')
+            && self.script.folder(program.place).join(path).is_file()
+        {
+            let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
+            let message = format!(
+                "{} is looked for in $TMP, where parts run",
+                quoted(&name.to_string_lossy())
+            );
+            let wrong = Wrong::new(Kind::BadFile, program.place, message);
+            self.wrongs.push(wrong.help(format!(
+                "the one beside the script is `$DIR/{path}`; one that a part makes is `$TMP/{path}`"
+            )));
+            return;
+        }
         let found = match name.as_bytes() {
             bytes if bytes.contains(&b'/') => path.is_relative() || path.is_file(),
             _ => env::var_os("PATH")

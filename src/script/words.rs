@@ -182,6 +182,7 @@ impl<'a> Line<'a> {
         match duration(word) {
             Ok(time) if time.is_zero() => refused("a time of nothing".to_owned()),
             Ok(time) if time <= WAIT_MAX => Ok((rest, time)),
+            Err(_) if word.starts_with('-') => refused(format!("{} is less than nothing", quoted(word))),
             Ok(_) | Err(UnitError::OutOfRange) => {
                 let most = duration_text(WAIT_MAX);
                 refused(format!("{} is out of range: at most {most}", quoted(word)))

@@ -29,7 +29,7 @@ use netkit::process::signals::{self, Signal, Signals};
 use netkit::script::chosen::{Filter, scripts};
 use netkit::script::play::{Means, Terms, play};
 use netkit::script::report::{Told, Verdict, worst};
-use netkit::script::{Action, Kind, Refusal, Script, Step};
+use netkit::script::{Action, Kind, REFUSALS_MAX, Refusal, Script, Step};
 use netkit::transport::reading::ClientEndpoint;
 
 const NOTES: &str = "\
@@ -57,8 +57,9 @@ Notes:
   what was played, and the status is 130 or 143.
 
   With --with, servers are started for the time of a command. It finds in
-  NETKIT_NAME the endpoint that leads to the one called NAME, and its host and
-  port in NETKIT_NAME_HOST and NETKIT_NAME_PORT, the name in capitals. It
+  NETKIT_NAME the endpoint that leads to the one called NAME, the first if it
+  has several, and its host and port in NETKIT_NAME_HOST and NETKIT_NAME_PORT,
+  the name in capitals. It
   starts when all of them listen; signals are passed on to it. What the
   servers logged is shown if it fails. The status is that of the command, 128
   and the number of the signal if one ended it, 127 if it was not found and
@@ -150,10 +151,14 @@ impl Run {
         let mut refused = Vec::new();
         for path in scripts(&self.scripts, self.filter.as_ref())? {
             match Script::read(&path) {
-                Ok(script) => match check(&script.steps, &script) {
-                    Ok(()) => read.push((path.display().to_string(), Arc::new(script))),
-                    Err(error) => refused.push(error),
-                },
+                Ok(script) => {
+                    let before = refused.len();
+                    check(&script.steps, &script, &mut refused);
+                    if refused.len() == before {
+                        read.push((path.display().to_string(), Arc::new(script)));
+                    }
+                    refused.truncate(before + REFUSALS_MAX);
+                }
                 Err(all) => refused.extend(all.into_iter().map(Error::from)),
             }
         }
@@ -250,8 +255,8 @@ fn panicked(name: &str, script: &Script) -> Told {
     }
 }
 
-/// Refuses a `start` whose words are no server, as far as they are known before.
-fn check(steps: &[Step], script: &Script) -> Result<()> {
+/// Refuses each `start` whose words are no server, as far as they are known before.
+fn check(steps: &[Step], script: &Script, all: &mut Vec<Error>) {
     for step in steps {
         match &step.action {
             Action::Start { command, .. } => {
@@ -262,14 +267,15 @@ fn check(steps: &[Step], script: &Script) -> Result<()> {
                 let Some(words) = words.collect::<Option<Vec<String>>>() else {
                     continue;
                 };
-                server::check(&words).map_err(|why| refused(step, script, why))?;
+                if let Err(why) = server::check(&words) {
+                    all.push(refused(step, script, why));
+                }
             }
-            Action::Repeat { steps, .. } | Action::Include { steps, .. } => check(steps, script)?,
-            Action::Parallel { branches } => branches.iter().try_for_each(|steps| check(steps, script))?,
+            Action::Repeat { steps, .. } | Action::Include { steps, .. } => check(steps, script, all),
+            Action::Parallel { branches } => branches.iter().for_each(|steps| check(steps, script, all)),
             _ => {}
         }
     }
-    Ok(())
 }
 
 fn refused(step: &Step, script: &Script, why: String) -> Error {

@@ -85,7 +85,9 @@ Notes:
 
   netkit ends its half of a connection at the end of the input, and then waits
   until the peer has ended: as nc -N and ncat do, where nc and s_client do
-  neither, and socat waits for half a second. Its statuses are its own.";
+  neither, and socat waits for half a second. Where no input is read and the
+  half stays open all the same, as with nc -d and socat -U, `tail -f /dev/null |`
+  stands before our line. Its statuses are its own.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -88,7 +88,12 @@ impl Netcat {
         let talks = matches!(line.words.first().map(String::as_str), Some("connect" | "listen"));
         if talks {
             line.switch("--crlf", self.crlf);
-            line.switch("--no-stdin", self.no_stdin);
+            if self.no_stdin && self.listen && self.default_port.is_some() {
+                // As a server, ncat ends its half at once.
+                line.word("--no-stdin");
+            } else if self.no_stdin {
+                line.hold_open(told);
+            }
             line.switch("--hexdump", self.hexdump);
             line.flag("--half-close-timeout", self.half_close.as_deref());
         }

@@ -37,6 +37,7 @@ const NO_OLD: &str = "netkit speaks TLS 1.2 and 1.3";
 const NO_DATAGRAMS: &str = "netkit has no endpoint for TLS on datagrams";
 const NO_PSK: &str = "netkit knows certificates, and no keys that are shared before";
 const SHOW: &str = "netkit cert show ENDPOINT shows what a server presents";
+const NO_DEPTH: &str = "netkit limits no chain to a depth";
 const NO_WEB: &str = "netkit sends no files and no pages";
 
 /// What both have.
@@ -55,6 +56,9 @@ macro_rules! rows {
             set(&["-debug"], |session| session.hexdump = true),
             set(&["-msg", "-state", "-security_debug"], |session| session.data = true),
             set(&["-brief"], |session| session.verbose = true),
+            // Who waits, and how, is not seen from outside.
+            same(&["-nbio", "-async"]),
+            lost(&["-nbio_test", "-ign_read_errors"], "it is for tests of openssl itself"),
             same(&["-quiet", "-no_ssl2", "-no_ssl3", "-no_tls1", "-no_tls1_1", "-no_comp", "-no_renegotiation", "-nocommands"]),
             take(&["-cert"], |session, given, _| put(&mut session.end.tls.cert, given)),
             take(&["-key"], |session, given, _| put(&mut session.end.tls.key, given)),
@@ -94,7 +98,7 @@ macro_rules! rows {
             lost(&["-ssl3", "-tls1", "-tls1_1"], NO_OLD),
             lost(&["-help"], "netkit connect --help and netkit listen --help"),
             lost(&["-no-CAfile", "-no-CApath", "-no-CAstore"], "trustRoots= is all that is trusted, where it is given"),
-            lost(&["-trace", "-tlsextdebug", "-nbio", "-nbio_test", "-async", "-ign_read_errors"], "-vv shows data, not records"),
+            lost(&["-trace", "-tlsextdebug"], "-vv shows data, not records"),
             lost(&["-no_ticket", "-no_cache", "-ext_cache"], NO_RESUMPTION),
             lost(&["-bugs", "-legacy_renegotiation", "-legacy_server_connect", "-serverpref", "-no_etm", "-no_ems", "-prioritize_chacha"], NO_CIPHERS),
             lost(&["-crl_check", "-crl_check_all", "-crl_download", "-x509_strict", "-partial_chain", "-trusted_first"], "netkit checks no lists of revoked certificates, and chains as it does"),
@@ -104,7 +108,8 @@ macro_rules! rows {
             lost_value(&["-xkey", "-xcert", "-xchain", "-dcert", "-dkey", "-dcert_chain", "-dpass", "-xcertform", "-xkeyform", "-dcertform", "-dkeyform"], "an endpoint has one certificate; certDir= has more"),
             lost_value(&["-keylogfile"], "the environment variable SSLKEYLOGFILE names that file"),
             lost_value(&["-rand", "-writerand", "-engine", "-provider", "-provider-path", "-propquery", "-ssl_config", "-nameopt"], "it is about libraries of openssl"),
-            lost_value(&["-verify_depth", "-purpose", "-policy", "-attime", "-auth_level", "-verify_name", "-verify_email"], "netkit verifies as browsers do"),
+            lost_value(&["-verify_depth"], NO_DEPTH),
+            lost_value(&["-purpose", "-policy", "-attime", "-auth_level", "-verify_name", "-verify_email"], "netkit verifies as browsers do"),
             lost_value(&["-max_send_frag", "-split_send_frag", "-max_pipelines", "-read_buf", "-mtu", "-maxfraglen", "-record_padding"], "records have the size that they have"),
             lost_value(&["-use_srtp", "-srpuser", "-srppass", "-srpvfile", "-keymatexport", "-keymatexportlen", "-status_file", "-status_url", "-status_timeout"], "netkit has nothing like it"),
             lost(&["-status", "-status_verbose", "-ct", "-noct", "-early_data", "-stateless"], "netkit has nothing like it"),
@@ -148,7 +153,10 @@ static CLIENT: &[Row<Session>] = rows![
         }
     ),
     same(&["-ign_eof"]),
-    take(&["-verify"], |_, _, _| Ok(())),
+    take(&["-verify"], |_, given, told| {
+        lose_depth(given, told);
+        Ok(())
+    }),
     lost(
         &["-no_ign_eof"],
         "at the end of the input netkit ends its half and waits for the peer"
@@ -201,11 +209,13 @@ static SERVER: &[Row<Session>] = rows![
         }
         Ok(())
     }),
-    take(&["-verify"], |session, _, _| {
+    take(&["-verify"], |session, given, told| {
+        lose_depth(given, told);
         session.asks = Some("optional");
         Ok(())
     }),
-    take(&["-Verify"], |session, _, _| {
+    take(&["-Verify"], |session, given, told| {
+        lose_depth(given, told);
         session.asks = Some("require");
         Ok(())
     }),
@@ -257,6 +267,14 @@ const fn refused(names: &'static [&'static str]) -> Row<Session> {
 fn put(place: &mut Option<String>, given: &Given) -> Read<()> {
     *place = Some(given.value());
     Ok(())
+}
+
+/// Of `-verify` only the depth is lost.
+fn lose_depth(given: &Given, told: &mut Told) {
+    told.lose(
+        format!("the depth of {} {}", given.name, given.value.text),
+        NO_DEPTH,
+    );
 }
 
 fn version(text: &str) -> Option<&'static str> {

@@ -94,7 +94,11 @@ const LINES: &[(&str, &str, &[&str])] = &[
         "connect tcp:h:80 --hexdump --idle-timeout 5s --syslog=name",
         &["-lyuser"],
     ),
-    ("socat -lf log -b 99 - TCP:h:80", "", &[]),
+    (
+        "socat -lf log -lp name -b 99 - TCP:h:80",
+        "connect tcp:h:80 --log-file log",
+        &["-b 99", "-lpname"],
+    ),
     (
         "socat -lflog -b 99 - TCP:h:80",
         "connect tcp:h:80 --log-file log",
@@ -102,9 +106,10 @@ const LINES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "socat -u TCP-LISTEN:33,reuseaddr OPEN:/tmp/in.log,creat,append",
-        "listen tcp:33 --no-stdin >> /tmp/in.log",
+        "listen tcp:33 >> /tmp/in.log",
         &[],
     ),
+    ("socat -U - TCP:h:1", "connect tcp:h:1", &[]),
     ("socat -u FILE:x TCP:h:1", "connect tcp:h:1 < x > /dev/null", &[]),
     (
         "socat -U TCP:h:1 'a b/c'",
@@ -222,7 +227,7 @@ const LINES: &[(&str, &str, &[&str])] = &[
         &[],
     ),
     ("nc -4uv h 53", "connect udp4:h:53 -v", &[]),
-    ("nc -dCU /run/x", "connect unix:/run/x --crlf --no-stdin", &[]),
+    ("nc -dCU /run/x", "connect unix:/run/x --crlf", &[]),
     ("nc -lU /run/x", "listen unix:/run/x", &[]),
     ("nc -z -w 2 h 22", "wait tcp:h:22 --timeout 2s", &[]),
     ("nc -q 0 h smtp", "connect tcp:h:25 --half-close-timeout 1ms", &[]),
@@ -270,11 +275,8 @@ const LINES: &[(&str, &str, &[&str])] = &[
         "connect tcp6:h:80:timeout=500ms --crlf --idle-timeout 5s",
         &["-o out"],
     ),
-    (
-        "ncat -U /run/x --recv-only",
-        "connect unix:/run/x --no-stdin",
-        &[],
-    ),
+    ("ncat -U /run/x --recv-only", "connect unix:/run/x", &[]),
+    ("ncat -l --recv-only 80", "listen tcp6:80 --no-stdin", &[]),
     (
         "ncat --proxy p:3128 --proxy-type http h 80",
         "connect tcp:h:80",
@@ -310,18 +312,31 @@ const LINES: &[(&str, &str, &[&str])] = &[
     (
         "openssl s_server -accept 4433 -cert c.pem -key k.pem -CAfile ca.pem -Verify 1 -www",
         "listen tls:4433:privateKey=k.pem:certKey=c.pem:clientCA=ca.pem --keep-open",
-        &["-www"],
+        &["the depth of -Verify 1", "-www"],
+    ),
+    (
+        "openssl s_client -connect h:1 -verify 3 -nbio",
+        "connect tls:h:1",
+        &["the depth of -verify 3"],
     ),
     (
         "openssl s_server -CAfile ca.pem -verify 1",
         "listen tls:4433:privateKey=server.pem:clientCA=ca.pem:clientAuth=optional --keep-open",
-        &[],
+        &["the depth of -verify 1"],
     ),
     (
         "openssl s_server -accept 127.0.0.1:443 -naccept 1 -tls1_2",
         "listen tls:443:privateKey=server.pem:interface=127.0.0.1:minVersion=1.2:maxVersion=1.2",
         &[],
     ),
+];
+
+/// Those of them that read no input and keep their half open.
+const HELD: &[&str] = &[
+    "socat -u TCP-LISTEN:33,reuseaddr OPEN:/tmp/in.log,creat,append",
+    "socat -U - TCP:h:1",
+    "nc -dCU /run/x",
+    "ncat -U /run/x --recv-only",
 ];
 
 #[test]
@@ -331,7 +346,13 @@ fn lines_become_lines_that_the_program_takes() {
         let [made] = &translation.lines[..] else {
             panic!("{line}");
         };
-        assert_eq!(made.text(), format!("netkit {wanted}"), "{line}");
+        assert_eq!(made.held_open, HELD.contains(line), "{line}");
+        let before = if made.held_open {
+            "tail -f /dev/null | "
+        } else {
+            ""
+        };
+        assert_eq!(made.text(), format!("{before}netkit {wanted}"), "{line}");
         assert_eq!(lost(&translation), *missing, "{line}");
         check_all(&translation);
     }
@@ -344,6 +365,10 @@ fn a_client_that_verifies_nothing_is_told_the_endpoint_that_does_not_either() {
         (
             "openssl s_client -connect h:443 -CAfile c",
             "tls:h:443:insecure=yes",
+        ),
+        (
+            "openssl s_client -4 -connect h:443 -alpn h2",
+            "tls:h:443:alpn=h2:endpoint=[tcp4:h:443]:insecure=yes",
         ),
     ] {
         let notes = read(line).unwrap().told.notes;
@@ -372,7 +397,7 @@ fn what_has_no_reading_is_pointed_at() {
             "netkit has nothing for an address of the type `FOO`",
         ),
         ("socat -Q - -", "-Q", "socat has no option `-Q`"),
-        ("socat -lf - -", "-lf", "socat has no option `-lf`"),
+        ("socat -lf", "-lf", "`-lf` of socat needs a value"),
         (
             "socat - TCP:h",
             "TCP:h",
@@ -472,6 +497,19 @@ fn a_file_of_stunnel_is_a_line_for_each_service() {
         notes[0].ends_with("tls:mail.example.com:993:insecure=yes"),
         "{notes:?}"
     );
+}
+
+#[test]
+fn a_server_of_stunnel_without_a_certificate_is_told_of() {
+    let notes = |text| stunnel::translate(text).unwrap().told.notes;
+    let without = notes("foreground = yes\n[web]\naccept = 443\nconnect = 80\n");
+    assert!(
+        without
+            .iter()
+            .any(|note| note.starts_with("web: a server of stunnel needs cert")),
+        "{without:?}"
+    );
+    assert!(notes("foreground = yes\n[web]\naccept = 443\nconnect = 80\ncert = c.pem\n").is_empty());
 }
 
 #[test]

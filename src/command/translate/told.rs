@@ -12,11 +12,16 @@ pub(super) struct Line {
     pub(super) words: Vec<String>,
     /// An endpoint that has to be there first, and the flags of that wait.
     pub(super) await_first: Vec<String>,
+    /// No input, and yet our half stays open: an input that never ends stands before the line.
+    pub(super) held_open: bool,
     /// A file on standard input.
     pub(super) input: Option<String>,
     /// A file on standard output, and whether it is appended to.
     pub(super) output: Option<(String, bool)>,
 }
+
+/// A program that writes nothing, and ends when nobody reads it any more.
+const NEVER_ENDS: &str = "tail -f /dev/null";
 
 impl Line {
     pub(super) fn of(words: &[&str]) -> Self {
@@ -45,6 +50,14 @@ impl Line {
         }
     }
 
+    /// Reads no input and leaves our half open, where --no-stdin would end it at once.
+    pub(super) fn hold_open(&mut self, told: &mut Told) {
+        self.held_open = true;
+        told.note(
+            "our half stays open, as no input is read: tail -f writes nothing and, that of GNU, ends with its reader",
+        );
+    }
+
     /// The endpoints in it, each with the role it stands in.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = (Role, &str)> {
         let word = |at: usize| self.words.get(at).map(String::as_str);
@@ -69,7 +82,11 @@ impl Line {
 
     /// As a shell takes it.
     pub(super) fn text(&self) -> String {
-        let mut words = vec!["netkit".to_owned()];
+        let mut words = Vec::new();
+        if self.held_open {
+            words.push(format!("{NEVER_ENDS} |"));
+        }
+        words.push("netkit".to_owned());
         if !self.await_first.is_empty() {
             words.push("wait".into());
             words.extend(self.await_first.iter().map(|word| in_shell(word)));

@@ -116,11 +116,13 @@ impl End {
                 spec = with(spec, name, value);
             }
             spec = tls.both(spec);
-            if tls.insecure {
-                spec = spec.keyword("insecure", "yes");
-            }
         }
-        with(spec, "endpoint", below.map(|below| below.client()).as_ref())
+        spec = with(spec, "endpoint", below.map(|below| below.client()).as_ref());
+        // At the end, so that a note only adds to the line.
+        if self.kind == Kind::Tls && self.tls.insecure {
+            spec = spec.keyword("insecure", "yes");
+        }
+        spec
     }
 
     pub(super) fn server(&self) -> String {

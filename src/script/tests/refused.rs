@@ -502,3 +502,42 @@ help: write it as tcp:HOST:PORT[:TIMEOUT[:BINDADDRESS]]
         .raw()
     );
 }
+
+#[test]
+fn a_script_without_a_step_has_nothing_to_play() {
+    for text in ["", "# later\n", "limit 2s each\n"] {
+        assert_eq!(kinds(text), [(Kind::Missing, 1)], "{text}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_told_where_it_belongs() {
+    assert_data_eq!(
+        answers(&[
+            "start e: serve echo tcp:0 within 2s",
+            "sleep -1s",
+            "launch x: ./Cargo.toml"
+        ]),
+        str![[r#"
+1: `within` stands before the colon
+  start e: serve echo tcp:0 within 2s
+                            ^^^^^^^^^
+help: it reads `start e within 2s: ...`
+1: `-1s` is less than nothing
+  sleep -1s
+        ^^^
+help: a time is written 250ms, 5s, 2m or 1h
+1: `./Cargo.toml` is looked for in $TMP, where parts run
+  launch x: ./Cargo.toml
+            ^^^^^^^^^^^^
+help: the one beside the script is `$DIR/Cargo.toml`; one that a part makes is `$TMP/Cargo.toml`
+
+"#]]
+        .raw()
+    );
+    // It may be an argument of a program.
+    Script::parse(Path::new("t.netkit"), "launch x: /bin/true within 2s").unwrap();
+    // Another part may make it.
+    Script::parse(Path::new("t.netkit"), "launch x: ./made-by-another-part").unwrap();
+    Script::parse(Path::new("t.netkit"), "launch x: $TMP/Cargo.toml").unwrap();
+}

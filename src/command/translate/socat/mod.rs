@@ -104,12 +104,12 @@ impl Socat {
             ('T', _, Some(value)) => self.idle = time(&value)?,
             ('l', "s", _) => {}
             ('l', "y", _) => self.syslog = true,
-            ('l', tail, _) if tail.starts_with('f') && tail.len() > 1 => {
-                self.log_file = Some(tail[1..].to_owned())
+            ('l', "f" | "p", _) => {
+                let missing = || word.refuse(format!("{} of socat needs a value", quoted(&word.text)));
+                let value = words.next().ok_or_else(missing)?.text.clone();
+                *self.named(tail) = Some(value);
             }
-            ('l', tail, _) if tail.starts_with('p') && tail.len() > 1 => {
-                self.name = Some(tail[1..].to_owned())
-            }
+            ('l', tail, _) if tail.starts_with(['f', 'p']) => *self.named(tail) = Some(tail[1..].to_owned()),
             ('l', tail, _) if tail.starts_with('y') => {
                 self.syslog = true;
                 told.lose(shown, "the facility: netkit is a daemon in the system's log");
@@ -129,6 +129,14 @@ impl Socat {
             _ => return Err(word.refuse(format!("socat has no option {}", quoted(&word.text)))),
         }
         Ok(())
+    }
+
+    /// What `-lf` and `-lp` name.
+    fn named(&mut self, tail: &str) -> &mut Option<String> {
+        match tail.starts_with('f') {
+            true => &mut self.log_file,
+            false => &mut self.name,
+        }
     }
 
     fn line(&self, [first, second]: [Address; 2], words: [&Word; 2], told: &mut Told) -> Read<Line> {
@@ -252,7 +260,9 @@ impl Socat {
         };
         match near {
             Place::Stdio => {
-                line.switch("--no-stdin", !reads);
+                if !reads {
+                    line.hold_open(told);
+                }
                 if !writes {
                     line.output = Some(("/dev/null".into(), false));
                 }
@@ -272,7 +282,7 @@ impl Socat {
                 line.output = Some(("/dev/null".into(), false));
             }
             Place::File { path, append } => {
-                line.switch("--no-stdin", true);
+                line.hold_open(told);
                 line.output = Some((path, append));
             }
             // Both ends of the network are a relay.

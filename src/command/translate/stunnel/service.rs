@@ -300,6 +300,12 @@ impl Service {
         address(&accept, &mut near, true)?;
         if near.kind == Kind::Tls {
             near.tls = self.tls.clone();
+            if near.tls.cert.is_none() {
+                told.note(format!(
+                    "{}: a server of stunnel needs cert; without one netkit has a certificate of its own authority, which this user's netkit trusts",
+                    self.name
+                ));
+            }
             self.clients(&mut near, told);
         }
         let mut targets = Vec::new();
