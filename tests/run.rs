@@ -403,6 +403,9 @@ fn a_server_that_cannot_be_is_refused_before_anything_starts() {
 error: ./b.netkit:1: invalid value 'ecko' for '<PROTOCOL>'
   start x: serve ecko tcp:0
   ^^^^^^^^^^^^^^^^^^^^^^^^^
+error: ./b.netkit:2: unknown argument `prot` for a tcp client endpoint
+  start y: relay tcp:0 tcp:prot=1
+  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 error: ./c.netkit:4: unknown argument `prot` for a tcp server endpoint
     start x: serve echo tcp:prot=1
     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
