@@ -58,7 +58,7 @@ fn steps_that_wait_for_nothing_heed_signals_and_neighbours() {
     let run = run(&place, &["--jobs", "2", "a.netkit", "b.netkit"]).start();
     eventually("the neighbour", || fs::metadata(place.path().join("there")).ok());
     run.signal(Signal::TERM);
-    has(&run.wait().status(143).text(), "1 interrupted");
+    has(&run.wait().status(143).text(), "interrupted a.netkit");
 }
 
 #[test]
