@@ -29,8 +29,10 @@ const NOTES: &str = "\
 Notes:
   Each direction ends on its own: a peer that has ended its half still gets
   all that the other one has to say, without a time limit. A connection that
-  is reset resets the other. A client whose target cannot be had is closed,
-  and the log says why; names are looked up for each connection.
+  is reset resets the other, as soon as that one has taken what came before;
+  --idle-timeout ends the wait for one that takes nothing. A client whose
+  target cannot be had is closed, and the log says why; names are looked up
+  for each connection.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
