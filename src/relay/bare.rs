@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{fstat, major, minor};
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
@@ -203,6 +203,20 @@ impl<'a> Bare<'a> {
             Bare::Unix(socket) => socket.try_io(Interest::WRITABLE, work),
             Bare::Given(given) => given.try_io(Interest::WRITABLE, work),
         }
+    }
+
+    /// Whether a call that moved less than it could have ended with a reset. Linux then tells of the bytes, and of the
+    /// error nobody ever: the next call just finds that nothing can be written, as after an end in good order.
+    pub(super) fn was_cut_off(&self) -> bool {
+        let Bare::Tcp(socket) = self else { return false };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let mut looked = [PollFd::new(*socket, PollFlags::empty())];
+        let gone = poll(&mut looked, Some(&now)).is_ok_and(|found| found > 0);
+        let what = looked[0].revents();
+        gone && what.contains(PollFlags::HUP) && !what.contains(PollFlags::ERR)
     }
 
     /// It was found empty: waits until it is not.

@@ -125,7 +125,13 @@ impl Pipe {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(moved) => self.held -= moved as u32,
+                Ok(moved) => {
+                    let all = moved == self.held as usize;
+                    self.held -= moved as u32;
+                    if !all && to.was_cut_off() {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                    }
+                }
             }
         }
         Poll::Ready(Ok(()))

@@ -83,6 +83,9 @@ pub(super) fn poll_sendfile(
     loop {
         ready!(to.poll_write_ready(cx)).map_err(Failed::Writing)?;
         match to.try_write(|| Ok(sendfile(to, from, None, MOST)?)) {
+            Ok(moved) if moved > 0 && moved < MOST && to.was_cut_off() => {
+                return Poll::Ready(Err(Failed::Writing(io::ErrorKind::ConnectionReset.into())));
+            }
             Ok(moved) => return Poll::Ready(Ok(Fill::Bytes(moved))),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
