@@ -15,6 +15,7 @@ pub mod shortage;
 pub mod stop;
 
 mod datagrams;
+mod flows;
 mod noted;
 mod open;
 mod sole;
@@ -44,15 +45,13 @@ use crate::connection::refusals::Refusals;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
 use crate::connection::tap::record::Recording;
-use crate::connection::tap::{Tap, tapped_datagram, tapped_stream};
-use crate::connection::{Connection, Datagram, Stream};
+use crate::connection::tap::{Tap, tapped_stream};
+use crate::connection::{Connection, Stream};
 use crate::diagnostic::counted;
 use crate::endpoint::Role;
 use crate::error::{Status, reason};
-use crate::layer::idle::{IdleLimit, limited_stream};
+use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
-use crate::transport::datagrams::Datagrams;
-use crate::transport::datagrams::flows::{Flows, Settings};
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
 use crate::units::duration_text;
 
@@ -109,9 +108,6 @@ pub struct Server(Arc<Shared>);
 /// Clients that are still taken from a backlog when the server stops: as many as it can hold by default on Linux
 /// (`net.core.somaxconn`).
 const WAITING_MAX: usize = 4096;
-
-/// Once we were told to stop, a flow on which nothing moved for so long has no answer to wait for.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long that may take.
 const LAST_LOOK: Duration = Duration::from_millis(200);
@@ -328,28 +324,6 @@ impl Server {
         }
     }
 
-    /// Each peer that sends datagrams to this socket has a flow.
-    async fn accept_flows(self, socket: Datagrams, at: At, mut stop: Stop) -> io::Result<()> {
-        let settings = Settings {
-            idle: Some(self.0.limits.flow_idle),
-            flows_max: self.0.limits.flows_max,
-            evicts: true,
-            tally: at
-                .row
-                .as_ref()
-                .map_or_else(Arc::default, |row| Arc::clone(row.datagrams())),
-        };
-        let gate = self.0.keeper.as_ref().map(Keeper::of_datagrams);
-        let flows = Flows::with(socket, settings, gate);
-        let closing = flows.closing();
-        let told = stop.clone();
-        tokio::spawn(async move {
-            stop.told().await;
-            closing.wind_down(LAST_ANSWERS);
-        });
-        self.accept_all(Box::new(flows), at, told).await
-    }
-
     /// The first client that could be established is the one that is served.
     async fn accept_one(&self, listener: &mut dyn Accept, at: &At, mut stop: Stop) -> io::Result<()> {
         let mut shortage = Shortage::default();
@@ -506,47 +480,6 @@ impl Server {
         tokio::spawn(async move {
             server.converse(stream, watched).await;
             drop((guard, visit));
-        });
-    }
-
-    /// Talks on a flow in a task that holds `held` for as long.
-    fn spawn_flow(&self, datagram: Datagram, watched: Watched, held: impl Send + 'static) {
-        let Some(exchange) = self.0.service.exchange.clone() else {
-            return;
-        };
-        let Watched { mut noted, entry } = watched;
-        let peer = datagram.facts().peer.to_string();
-        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::of(peer.clone())));
-        }
-        if let Some(recording) = &self.0.limits.record {
-            taps.push(recording.datagrams(datagram.facts(), Role::Server));
-        }
-        if let Some(noted) = &mut noted {
-            if let Some(count) = datagram.count() {
-                noted.count = count.clone();
-            }
-            if enabled!(Level::TRACE) {
-                taps.push(Box::new(Log::of(peer)));
-            }
-        }
-        let conversation = exchange.exchange(tapped_datagram(datagram, taps));
-        let server = self.clone();
-        tokio::spawn(async move {
-            let result = conversation.await;
-            // Datagrams have no end of their own: that nothing comes any more is theirs.
-            let idle = matches!(&result, Err(error) if IdleLimit::caused(error));
-            if server.0.limits.sole && !idle {
-                server.0.sole.end(&result);
-            }
-            if let Some(entry) = entry {
-                entry.end(&result);
-            }
-            if let Some(noted) = noted {
-                noted.end(&result);
-            }
-            drop(held);
         });
     }
 

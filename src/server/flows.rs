@@ -1,0 +1,88 @@
+//! Datagrams of many peers, each peer a flow that is served as a connection is: accepted, talked on in a task, ended.
+//! Absent: how datagrams are sorted into flows, and what is said.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{Level, enabled};
+
+use super::gate::Keeper;
+use super::stop::Stop;
+use super::{At, Server, Watched};
+use crate::connection::Datagram;
+use crate::connection::tap::hexdump::Hexdump;
+use crate::connection::tap::log::Log;
+use crate::connection::tap::{Tap, tapped_datagram};
+use crate::endpoint::Role;
+use crate::layer::idle::IdleLimit;
+use crate::transport::datagrams::Datagrams;
+use crate::transport::datagrams::flows::{Flows, Settings};
+
+/// Once we were told to stop, a flow on which nothing moved for so long has no answer to wait for.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+impl Server {
+    /// Each peer that sends datagrams to this socket has a flow.
+    pub(super) async fn accept_flows(self, socket: Datagrams, at: At, mut stop: Stop) -> io::Result<()> {
+        let settings = Settings {
+            idle: Some(self.0.limits.flow_idle),
+            flows_max: self.0.limits.flows_max,
+            evicts: true,
+            tally: at
+                .row
+                .as_ref()
+                .map_or_else(Arc::default, |row| Arc::clone(row.datagrams())),
+        };
+        let gate = self.0.keeper.as_ref().map(Keeper::of_datagrams);
+        let flows = Flows::with(socket, settings, gate);
+        let closing = flows.closing();
+        let told = stop.clone();
+        tokio::spawn(async move {
+            stop.told().await;
+            closing.wind_down(LAST_ANSWERS);
+        });
+        self.accept_all(Box::new(flows), at, told).await
+    }
+
+    /// Talks on a flow in a task that holds `held` for as long.
+    pub(super) fn spawn_flow(&self, datagram: Datagram, watched: Watched, held: impl Send + 'static) {
+        let Some(exchange) = self.0.service.exchange.clone() else {
+            return;
+        };
+        let Watched { mut noted, entry } = watched;
+        let peer = datagram.facts().peer.to_string();
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if self.0.limits.hexdump {
+            taps.push(Box::new(Hexdump::of(peer.clone())));
+        }
+        if let Some(recording) = &self.0.limits.record {
+            taps.push(recording.datagrams(datagram.facts(), Role::Server));
+        }
+        if let Some(noted) = &mut noted {
+            if let Some(count) = datagram.count() {
+                noted.count = count.clone();
+            }
+            if enabled!(Level::TRACE) {
+                taps.push(Box::new(Log::of(peer)));
+            }
+        }
+        let conversation = exchange.exchange(tapped_datagram(datagram, taps));
+        let server = self.clone();
+        tokio::spawn(async move {
+            let result = conversation.await;
+            // Datagrams have no end of their own: that nothing comes any more is theirs.
+            let idle = matches!(&result, Err(error) if IdleLimit::caused(error));
+            if server.0.limits.sole && !idle {
+                server.0.sole.end(&result);
+            }
+            if let Some(entry) = entry {
+                entry.end(&result);
+            }
+            if let Some(noted) = noted {
+                noted.end(&result);
+            }
+            drop(held);
+        });
+    }
+}
