@@ -94,6 +94,7 @@ struct Parts {
     picture: Option<String>,
     help: Option<String>,
     absence: bool,
+    shortage: bool,
     alert: Option<String>,
 }
 
@@ -108,6 +109,7 @@ impl Error {
             picture: None,
             help: None,
             absence: false,
+            shortage: false,
             alert: None,
         }))
     }
@@ -115,7 +117,7 @@ impl Error {
     /// An I/O error put in words.
     #[must_use]
     pub fn io(status: Status, error: &io::Error) -> Self {
-        Error::new(status, reason(error))
+        Error::new(status, reason(error)).shortage(is_shortage(error))
     }
 
     /// Says what failed: `could not bind tcp:80`. The innermost caller that knows wins.
@@ -153,6 +155,19 @@ impl Error {
     #[must_use]
     pub fn is_absence(&self) -> bool {
         self.0.absence
+    }
+
+    /// Says that it failed because we lack something, such as descriptors: that tells nothing of the other end.
+    #[must_use]
+    pub fn shortage(mut self, we_lack_something: bool) -> Self {
+        self.0.shortage = we_lack_something;
+        self
+    }
+
+    /// Whether it failed because we lack something.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        self.0.shortage
     }
 
     /// Says that the other end broke off with this alert of TLS, by its registered name.
@@ -219,6 +234,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Whether the system has no descriptors or no memory for us.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    let raw = error.raw_os_error();
+    raw.is_some_and(|raw| lacking.iter().any(|errno| errno.raw_os_error() == raw))
+}
 
 /// The words for an I/O error: lower case, without the system's number.
 #[must_use]

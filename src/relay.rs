@@ -12,6 +12,7 @@ mod idle;
 mod pipe;
 pub mod resumable;
 pub mod service;
+mod stall;
 mod straight;
 pub mod targets;
 

@@ -2,7 +2,8 @@
 //! Absent: failures of a single client run.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use crate::harness::peer::{ask, assert_echo, assert_gone, dial, read, reset};
 use rustix::process::Signal;
 
-use crate::harness::{A_MOMENT, PATIENCE, Run, contains, eventually, netkit, netkit_after, serve};
+use crate::harness::{A_MOMENT, PATIENCE, Run, address, contains, eventually, netkit, netkit_after, serve};
 
 /// A server that may have 64 descriptors.
 fn short_of_descriptors(args: &[&str]) -> Run {
@@ -77,6 +78,52 @@ fn without_descriptors_it_waits_serves_on_and_recovers() {
     // A shortage is said, but not once per client.
     assert!(outcome.stderr.lines().count() < 20, "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_relay_takes_in_those_alone_whom_it_can_connect() {
+    let echo = serve(["echo", "tcp:0:127.0.0.1", "udp:0:127.0.0.1"]);
+    let targets = echo.endpoints(2);
+    let relay = |from: &str, to: &str, flags: &[&str]| {
+        let args = [&["relay", from, to], flags].concat();
+        netkit_after("ulimit -n 64", "", args)
+            .stdin(Stdio::null())
+            .start()
+    };
+    let streams = relay("tcp:0:127.0.0.1", &targets[0], &["--max-connections", "100"]);
+    streams.await_stderr("there are descriptors for 2");
+    let mut waiting = clients(&streams, 100);
+    // A good part at once.
+    eventually("the first clients to be served", || {
+        (waiting.iter().filter(|client| is_served(client)).count() >= 20).then_some(())
+    });
+    // The others wait, and none is let down.
+    while !waiting.is_empty() {
+        let client = eventually("the next client to be served", || {
+            let at = waiting.iter().position(is_served)?;
+            Some(waiting.swap_remove(at))
+        });
+        assert_eq!(read(&client, 1), b"x");
+    }
+    let said = streams.stop().status(0).stderr;
+    assert!(!said.contains("too many open files"), "{said}");
+    // Of flows the oldest makes room.
+    let datagrams = relay("udp:0:127.0.0.1", &targets[1], &[]);
+    let to = address(&datagrams.endpoint());
+    let peers: Vec<_> = (0..100)
+        .map(|_| {
+            let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+            peer.set_read_timeout(Some(PATIENCE)).unwrap();
+            peer.connect(to).unwrap();
+            peer.send(b"x").unwrap();
+            assert_eq!(peer.recv(&mut [0; 2]).unwrap(), 1);
+            peer
+        })
+        .collect();
+    peers[0].send(b"again").unwrap();
+    assert_eq!(peers[0].recv(&mut [0; 9]).unwrap(), 5);
+    let said = datagrams.stop().status(0).stderr;
+    assert!(!said.contains("too many open files"), "{said}");
 }
 
 #[test]

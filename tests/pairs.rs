@@ -17,7 +17,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 
 use crate::harness::peer::{accept, dial, listener, reset};
 use crate::harness::place::{Place, port};
-use crate::harness::{Run, eventually, netkit, netkit_after};
+use crate::harness::{A_MOMENT, Run, eventually, netkit, netkit_after};
 
 /// What a connection is made of, on either side of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,37 @@ impl End {
             }
             End::Stdio => unreachable!("a pipe cannot be reset"),
         }
+    }
+
+    /// Says as much as the other one, who reads nothing, leaves room for.
+    fn fill(&mut self) {
+        match self {
+            End::Tcp(tcp) => {
+                hurry(tcp);
+                fill(tcp);
+            }
+            End::Unix(unix) => {
+                unix.set_write_timeout(Some(A_MOMENT)).unwrap();
+                fill(unix);
+            }
+            End::Caller(tls) => {
+                hurry(&tls.sock);
+                fill(&mut **tls);
+            }
+            End::Called(tls) => {
+                hurry(&tls.sock);
+                fill(&mut **tls);
+            }
+            End::Stdio => unreachable!("a pipe cannot be reset"),
+        }
+    }
+
+    /// The error that stands on the connection, for one who does not read.
+    fn failure(&self) -> Option<ErrorKind> {
+        let End::Tcp(tcp) = self else {
+            unreachable!("only TCP says so to whoever does not read")
+        };
+        tcp.take_error().unwrap().map(|error| error.kind())
     }
 
     fn truncate(self) {
@@ -326,6 +357,23 @@ impl Pairs {
     }
 }
 
+/// TLS reads when it cannot write.
+fn hurry(tcp: &TcpStream) {
+    tcp.set_write_timeout(Some(A_MOMENT)).unwrap();
+    tcp.set_read_timeout(Some(A_MOMENT)).unwrap();
+}
+
+fn fill(mut writer: impl Write) {
+    let piece = [b'.'; 64 * 1024];
+    loop {
+        match writer.write(&piece) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) => panic!("could not write: {error}"),
+        }
+    }
+}
+
 /// Reads a PROXY header of version 2 and no more.
 fn skip_header(tcp: &mut TcpStream) {
     let mut head = [0; 16];
@@ -389,6 +437,30 @@ fn what_one_end_does_the_other_finds() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_reset_is_passed_on_to_one_who_takes_nothing() {
+    let pairs = Pairs::new();
+    for actor in [Kind::Tcp, Kind::Unix, Kind::Tls, Kind::Proxied] {
+        for client_acts in [true, false] {
+            let (server, target) = if client_acts {
+                (actor, Kind::Tcp)
+            } else {
+                (Kind::Tcp, actor)
+            };
+            let (mut relay, near, far) = pairs.meet(server, target);
+            let (mut first, mut second) = if client_acts { (near, far) } else { (far, near) };
+            first.fill();
+            first.reset(&mut relay, &mut second);
+            let found = eventually("the reset", || second.failure());
+            assert_eq!(
+                found,
+                ErrorKind::ConnectionReset,
+                "{actor:?}, the client's: {client_acts}"
+            );
         }
     }
 }

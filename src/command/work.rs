@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::daemon::{Begun, Daemon};
 use super::host;
 use super::monitored::Metrics;
 use super::record::Record;
 use crate::cli::options::ServerOptions;
+use netkit::diagnostic::counted;
 use netkit::error::{Error, Result, Status};
 use netkit::process::log::Log;
 use netkit::process::pulse::{Beat, Pulse};
 use netkit::process::{resources, runtime};
 use netkit::protocol::Service;
+use netkit::server::room::Doors;
 use netkit::server::stop::{Stop, stop};
 use netkit::server::{Limits, Server};
 use netkit::transport::Bound;
@@ -104,6 +108,7 @@ impl Work {
         let mut needs = self.service.talk.needs();
         needs.extend(with_files.iter().flat_map(|bound| bound.needs()));
         drop(with_files);
+        self.fit(&mut limits);
         let keeper = host::keeper(&options.access, options.limits.max_connections_per_ip);
         let server = Server::new(self.service, limits, keeper.clone(), monitored.book());
         let (lever, stop) = stop();
@@ -139,6 +144,26 @@ impl Work {
             other.join().unwrap_or(Ok(()))?;
         }
         record.finish(served.and_then(|()| server.sole_result()))
+    }
+}
+
+impl Work {
+    /// Nobody is taken in for whom there would be no descriptors.
+    fn fit(&self, limits: &mut Limits) {
+        let datagrams = self
+            .endpoints
+            .iter()
+            .filter(|end| end.carries_datagrams())
+            .count();
+        let doors = Doors {
+            streams: datagrams < self.endpoints.len(),
+            datagrams,
+        };
+        let more = self.service.talk.descriptors();
+        if let Some(enough) = limits.fit(resources::descriptors_left(), more, doors) {
+            let most = counted(enough, "connection");
+            warn!("there are descriptors for {most} at once: `ulimit -n` says how many the process may have");
+        }
     }
 }
 

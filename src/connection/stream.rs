@@ -26,18 +26,45 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {
     }
 }
 
-/// What stands in front of another stream and says nothing of its own, so that what happens to the one may as well happen
-/// to the other.
+/// What stands in front of another stream, and through which that one can be seen.
 pub trait Through: Io {
     /// What it stands in front of.
     fn inner(&self) -> &dyn Io;
 }
 
 /// From something of a known type to what it stands in front of.
-type Step = fn(&dyn Io) -> Option<&dyn Io>;
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    down: fn(&dyn Io) -> Option<&dyn Io>,
+    /// It says nothing of its own, so that what happens to the one may as well happen to the other.
+    mute: bool,
+}
 
-fn through<T: Through>(io: &dyn Io) -> Option<&dyn Io> {
-    io.as_any().downcast_ref().map(T::inner)
+impl Step {
+    fn through<T: Through>(mute: bool) -> Self {
+        Step {
+            down: |io| io.as_any().downcast_ref().map(T::inner),
+            mute,
+        }
+    }
+}
+
+/// The way down through what stands in front of a socket, the nearest to the wire first.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer, as most streams have nothing in front"
+)]
+pub struct Steps(Option<Box<Vec<Step>>>);
+
+impl Steps {
+    fn push(&mut self, step: Step) {
+        self.0.get_or_insert_default().push(step);
+    }
+
+    fn downward(&self) -> impl Iterator<Item = &Step> {
+        self.0.iter().flat_map(|steps| steps.iter().rev())
+    }
 }
 
 /// A connection that carries bytes in order. `poll_shutdown` ends our half; reading goes on.
@@ -57,9 +84,7 @@ pub struct Wire {
     /// Bytes that were read too early, the first at the end; rarely any.
     #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
     early: Option<Box<Vec<u8>>>,
-    /// What can be seen through, the nearest to the wire first.
-    #[expect(clippy::box_collection, reason = "a pointer, as most streams have none")]
-    steps: Option<Box<Vec<Step>>>,
+    steps: Steps,
 }
 
 impl Stream {
@@ -69,7 +94,7 @@ impl Stream {
             io: Box::new(io),
             counts: None,
             early: None,
-            steps: None,
+            steps: Steps::default(),
         };
         Stream {
             wire,
@@ -92,23 +117,34 @@ impl Stream {
     #[must_use]
     pub fn map<T: Io>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
         let counts = self.wire.counts.take();
-        let (io, facts) = self.into_parts();
+        let (io, facts, _) = self.into_parts();
         let mut stream = Stream::new(layer(io), facts);
         stream.wire.counts = counts;
         stream
     }
 
-    /// The same, for what can be seen through: [`Stream::beneath`] still finds the socket.
+    /// The same, for what says nothing of its own: [`Stream::beneath`] still finds the socket.
     #[must_use]
     pub fn map_through<T: Through>(mut self, layer: impl FnOnce(Box<dyn Io>) -> T) -> Self {
-        let mut steps = self.wire.steps.take().unwrap_or_default();
-        if self.wire.early.is_some() {
-            steps.push(through::<Prefixed<Box<dyn Io>>>);
-        }
-        let mut mapped = self.map(layer);
-        steps.push(through::<T>);
-        mapped.wire.steps = Some(steps);
-        mapped
+        let counts = self.wire.counts.take();
+        let (io, facts, steps) = self.into_parts();
+        let mut stream = Stream::over(layer(io), facts, steps, true);
+        stream.wire.counts = counts;
+        stream
+    }
+
+    /// What comes of the [parts](Stream::into_parts) of a stream on which a layer speaks, which has an end of its own:
+    /// [`Stream::beneath`] no longer finds the socket, but [`Wire::carrier`] does.
+    #[must_use]
+    pub fn spoken<T: Through>(layer: T, facts: Facts, steps: Steps) -> Self {
+        Stream::over(layer, facts, steps, false)
+    }
+
+    fn over<T: Through>(layer: T, facts: Facts, mut steps: Steps, mute: bool) -> Self {
+        steps.push(Step::through::<T>(mute));
+        let mut stream = Stream::new(layer, facts);
+        stream.wire.steps = steps;
+        stream
     }
 
     /// Gives back, before all the rest, what a layer read beyond its own part. Nothing stands in front of the socket for
@@ -141,18 +177,21 @@ impl Stream {
         self.wire
     }
 
-    /// The two parts, for a layer that has to talk before there is a stream again.
+    /// What it is made of, for a layer that has to talk before there is a stream again.
     #[must_use]
-    pub fn into_parts(self) -> (Box<dyn Io>, Facts) {
-        let Wire { io, early, .. } = self.wire;
+    pub fn into_parts(self) -> (Box<dyn Io>, Facts, Steps) {
+        let Wire {
+            io, early, mut steps, ..
+        } = self.wire;
         let io = match early {
             None => io,
             Some(mut early) => {
                 early.reverse();
+                steps.push(Step::through::<Prefixed<Box<dyn Io>>>(true));
                 Box::new(Prefixed::new(io, *early))
             }
         };
-        (io, *self.facts)
+        (io, *self.facts, steps)
     }
 
     /// The bare `T` below, if nothing stands in front of it, and whoever reads from it misses nothing.
@@ -209,9 +248,16 @@ impl Wire {
     /// whoever watches or changes the bytes would not know, and there may be bytes that come first.
     #[must_use]
     pub fn beneath<T: 'static>(&self) -> Option<&T> {
+        self.steps.downward().all(|step| step.mute).then_some(())?;
+        self.carrier()
+    }
+
+    /// The `T` that carries it all, whatever speaks on it in between. It is to be looked at, and no more.
+    #[must_use]
+    pub fn carrier<T: 'static>(&self) -> Option<&T> {
         let mut io = &*self.io;
-        for step in self.steps.iter().flat_map(|steps| steps.iter().rev()) {
-            io = step(io)?;
+        for step in self.steps.downward() {
+            io = (step.down)(io)?;
         }
         io.as_any().downcast_ref()
     }

@@ -181,6 +181,11 @@ pub trait Talk: Send + Sync + 'static {
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }
+
+    /// So many descriptors a conversation opens, besides the one that it comes with.
+    fn descriptors(&self) -> usize {
+        0
+    }
 }
 
 /// One side of a conversation in datagrams, with one peer.

@@ -52,7 +52,7 @@ impl Shared {
 
 impl Kept {
     pub(super) fn new(stream: Stream) -> Self {
-        let (io, facts) = stream.into_parts();
+        let (io, facts, _) = stream.into_parts();
         let state = State {
             io: Some(io),
             ..State::default()

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{fstat, major, minor};
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::connection::Wire;
 use crate::transport::descriptor::Kind;
 use crate::transport::given::Given;
-use crate::transport::waiting::{Waiting, ask};
+use crate::transport::waiting::{Waiting, ask, look};
 
 /// A socket, a pipe or a file with nothing in front of it.
 #[derive(Debug, Clone, Copy)]
@@ -209,12 +209,8 @@ impl<'a> Bare<'a> {
     /// error nobody ever: the next call just finds that nothing can be written, as after an end in good order.
     pub(super) fn was_cut_off(&self) -> bool {
         let Bare::Tcp(socket) = self else { return false };
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
         let mut looked = [PollFd::new(*socket, PollFlags::empty())];
-        let gone = poll(&mut looked, Some(&now)).is_ok_and(|found| found > 0);
+        let gone = look(&mut looked).is_ok_and(|found| found > 0);
         let what = looked[0].revents();
         gone && what.contains(PollFlags::HUP) && !what.contains(PollFlags::ERR)
     }

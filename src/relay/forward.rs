@@ -11,8 +11,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tracing::{Level, debug, enabled};
 
+use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
+use super::stall::{Stall, broken};
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
 use crate::layer::fault::CloseAfter;
@@ -68,6 +70,7 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
         up: Way::default(),
         down: Way::default(),
         idle: idle.map(|limit| Box::new(Idle::new(limit))),
+        stall: Stall::default(),
         turn: false,
     }
 }
@@ -84,6 +87,7 @@ pub struct Forwarding {
     up: Way,
     down: Way,
     idle: Option<Box<Idle>>,
+    stall: Stall,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
 }
@@ -115,6 +119,17 @@ struct Way {
 impl Way {
     fn over(&self) -> bool {
         self.deaf || self.direction.ended()
+    }
+
+    /// All of `from` was passed on, and letting go of that socket is all that the end of the other direction, the last one,
+    /// takes: the system says the same as for a shutdown, a call later.
+    fn closes(&self, from: &Wire) -> bool {
+        self.direction.ended() && is_socket(from)
+    }
+
+    /// Its writer takes nothing, so nothing is read either.
+    fn is_stalled(&self) -> bool {
+        !self.over() && !self.direction.is_starved()
     }
 
     /// Moves what can be moved. `to` is the far side of this direction.
@@ -155,13 +170,13 @@ impl Forwarding {
             if up {
                 let polled = self.up.poll(cx, client, target);
                 polled.map_err(|error| Parted::lost(Side::Client, error))?;
-                if self.up.lost.is_some() {
+                if self.up.lost.is_some() || self.up.closes(client) {
                     self.down.direction.withhold_end();
                 }
             } else {
                 let polled = self.down.poll(cx, target, client);
                 polled.map_err(|error| Parted::lost(Side::Target, error))?;
-                if self.down.lost.is_some() {
+                if self.down.lost.is_some() || self.down.closes(target) {
                     self.up.direction.withhold_end();
                 }
             }
@@ -177,13 +192,35 @@ impl Forwarding {
                 (None, None) => Ok(()),
             });
         }
-        match &mut self.idle {
-            None => Poll::Pending,
-            Some(idle) => {
-                let steps = self.up.direction.steps() + self.down.direction.steps();
-                idle.poll(cx, steps).map(|limit| Err(Parted::Idle(limit)))
+        let steps = self.up.direction.steps() + self.down.direction.steps();
+        if let Some(idle) = &mut self.idle
+            && let Poll::Ready(limit) = idle.poll(cx, steps)
+        {
+            return Poll::Ready(Err(Parted::Idle(limit)));
+        }
+        let waits = self.up.is_stalled() || self.down.is_stalled();
+        while self.stall.poll(cx, waits, steps).is_ready() {
+            if let Some(parted) = self.abandoned() {
+                return Poll::Ready(Err(parted));
             }
         }
+        Poll::Pending
+    }
+
+    /// Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that will not
+    /// come. As long as it is taken, it is passed on first.
+    fn abandoned(&mut self) -> Option<Parted> {
+        if self.up.is_stalled()
+            && let Some(error) = self.down.lost.take().or_else(|| broken(&self.client))
+        {
+            return Some(Parted::Lost(Side::Client, error));
+        }
+        if self.down.is_stalled()
+            && let Some(error) = self.up.lost.take().or_else(|| broken(&self.target))
+        {
+            return Some(Parted::Lost(Side::Target, error));
+        }
+        None
     }
 }
 

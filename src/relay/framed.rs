@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use super::flows::{Told, is_news, lost_for};
 use super::forward::reset;
 use super::framing::{Framer, Framing};
+use super::idle::Idle;
 use crate::connection::datagram::Messages;
 use crate::connection::pump::with_scratch;
 use crate::connection::tally::Lost;
@@ -108,14 +108,14 @@ impl Pair<'_> {
             return poll_fn(|cx| self.poll(cx)).await;
         };
         let limited =
-            |pair: &mut Self, limit: Option<Duration>, cx: &mut Context<'_>, timer: &mut Option<Timer>| {
+            |pair: &mut Self, limit: Option<Duration>, cx: &mut Context<'_>, timer: &mut Option<Idle>| {
                 let polled = pair.poll(cx);
                 if polled.is_ready() {
                     return polled;
                 }
                 let Some(limit) = limit else { return Poll::Pending };
-                let timer = timer.get_or_insert_with(|| Timer::new(limit));
-                ready!(timer.poll(cx, pair.moved));
+                let timer = timer.get_or_insert_with(|| Idle::new(limit));
+                let limit = ready!(timer.poll(cx, pair.moved));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, IdleLimit(limit))))
             };
         let mut timer = None;
@@ -124,12 +124,12 @@ impl Pair<'_> {
             return Ok(());
         }
         // It has said all, and datagrams have no end that would say the same of the answers.
-        let mut timer = Timer::new(quiet);
+        let mut timer = Idle::new(quiet);
         poll_fn(|cx| {
             if let Poll::Ready(result) = self.poll_out(cx) {
                 return Poll::Ready(result);
             }
-            timer.poll(cx, self.moved).map(Ok)
+            timer.poll(cx, self.moved).map(|_quiet| Ok(()))
         })
         .await
     }
@@ -258,41 +258,5 @@ impl Pair<'_> {
         if let Some(tally) = self.datagram.tally() {
             tally.count_lost(why, 1);
         }
-    }
-}
-
-/// Runs out once nothing moved for so long.
-struct Timer {
-    limit: Duration,
-    sleep: Pin<Box<Sleep>>,
-    moved: u64,
-    since: Instant,
-}
-
-impl Timer {
-    fn new(limit: Duration) -> Self {
-        Timer {
-            limit,
-            sleep: Box::pin(sleep(limit)),
-            moved: 0,
-            since: Instant::now(),
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, moved: u64) -> Poll<()> {
-        if moved != self.moved {
-            (self.moved, self.since) = (moved, Instant::now());
-        }
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let Some(until) = self.since.checked_add(self.limit) else {
-                self.sleep.set(sleep(self.limit));
-                continue;
-            };
-            if until <= Instant::now() {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(until);
-        }
-        Poll::Pending
     }
 }

@@ -99,6 +99,11 @@ impl Talk for Relay {
         needs.push(Need::Dial);
         needs
     }
+
+    /// The connection to the target.
+    fn descriptors(&self) -> usize {
+        1
+    }
 }
 
 impl Exchange for Relay {

@@ -4,13 +4,14 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
 use super::bare::{Bare, Hindrance};
 use crate::connection::pump::Failed;
+use crate::transport::waiting::look;
 
 /// Asked of one call. A pipe holds no more.
 const MOST: usize = 1024 * 1024;
@@ -100,12 +101,8 @@ pub(super) fn poll_sendfile(
 
 /// Whether there is something to take, and room for it.
 fn ask_both(from: &Bare<'_>, to: &Bare<'_>) -> io::Result<(bool, bool)> {
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
     let mut both = [PollFd::new(from, PollFlags::IN), PollFd::new(to, PollFlags::OUT)];
-    poll(&mut both, Some(&now))?;
+    look(&mut both)?;
     Ok((!both[0].revents().is_empty(), !both[1].revents().is_empty()))
 }
 

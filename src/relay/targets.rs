@@ -139,6 +139,10 @@ impl Targets {
                     return Ok((connection, taken));
                 }
                 Err(error) => {
+                    // The others would be tried in vain, and are no better.
+                    if error.is_shortage() {
+                        return Err(error);
+                    }
                     self.pass_over(target);
                     failed = Some(error);
                 }

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod monitor;
 pub mod ready;
 pub mod reserve;
+pub mod room;
 pub mod shortage;
 pub mod stop;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use tracing::{debug, warn};
 
-use crate::error::reason;
+use crate::error::{is_shortage, reason};
 
 /// How long an accept loop rests when descriptors or memory run out, unless a connection ends before.
 pub const PAUSE: Duration = Duration::from_millis(100);
@@ -53,11 +53,6 @@ impl Shortage {
         }
         Ok(Next::Rest)
     }
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
 }
 
 /// One that ends when a descriptor is closed.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::error::reason;
+use crate::error::{is_shortage, reason};
 
 /// How long an attempt has before the next address is tried beside it (RFC 8305, section 8, recommends 250 ms).
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -32,6 +32,13 @@ pub(super) fn list(attempts: &[Attempt], silence: &str) -> String {
             each.join("; ")
         }
     }
+}
+
+/// Whether one of them failed because we lack something, and so nothing is known of its address.
+pub(super) fn lacking(attempts: &[Attempt]) -> bool {
+    attempts
+        .iter()
+        .any(|(_, error)| error.as_ref().is_some_and(is_shortage))
 }
 
 /// Alternates between the families, beginning with the one that the system prefers (RFC 8305, section 4).

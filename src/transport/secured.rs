@@ -17,7 +17,7 @@ use super::{Connector, Doctor, Look};
 use crate::cert::CertificateDer;
 use crate::cert::Passphrases;
 use crate::cert::chain::Finding;
-use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
+use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::diagnostic::quoted;
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind};
 use crate::error::{Error, Result, Status};
@@ -127,10 +127,8 @@ impl SecureClient {
     async fn open(&self, deadline: Instant, client: Option<&Facts>) -> Result<Stream> {
         match &self.below {
             Below::Tcp(target) => {
-                let stream = target.connect().await?;
-                let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);
-                let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
-                Ok(Stream::new(stream, Facts::new(local, peer)))
+                let (stream, facts) = target.connect().await?;
+                Ok(Stream::new(stream, facts))
             }
             Below::Endpoint(connector) => {
                 let connected = timeout_at(deadline, connector.connect(client)).await;

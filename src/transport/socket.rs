@@ -13,7 +13,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::error::Elapsed;
 
-use super::race::{ATTEMPT_DELAY, Attempt, interleave, list, race};
+use super::race::{ATTEMPT_DELAY, Attempt, interleave, lacking, list, race};
+use crate::connection::{Address, Facts};
 use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
 use crate::units::duration_text;
@@ -63,13 +64,22 @@ impl Target {
     ///
     /// # Errors
     /// Status 3 with each address and its reason, status 4 when the time limit comes first.
-    pub async fn connect(&self) -> Result<TcpStream> {
+    pub async fn connect(&self) -> Result<(TcpStream, Facts)> {
         let mut attempts = Vec::new();
         match within(self.timeout, self.attempt_all(&mut attempts)).await {
-            Ok(Ok(Some(stream))) => Ok(stream),
+            Ok(Ok(Some((stream, address)))) => {
+                let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);
+                // The system is asked for what we know only where it was told "any".
+                let peer = match address.ip().is_unspecified() {
+                    false => Address::Inet(address),
+                    true => stream.peer_addr().map_or(Address::Unnamed, Address::Inet),
+                };
+                Ok((stream, Facts::new(local, peer)))
+            }
             Ok(Ok(None)) => {
                 let nobody = attempts.iter().all(|(_, why)| why.as_ref().is_some_and(nobody));
-                Err(Error::new(Status::Connect, list(&attempts, "no answer")).absence(nobody))
+                let error = Error::new(Status::Connect, list(&attempts, "no answer"));
+                Err(error.absence(nobody).shortage(lacking(&attempts)))
             }
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => {
@@ -79,7 +89,7 @@ impl Target {
         }
     }
 
-    async fn attempt_all(&self, attempts: &mut Vec<Attempt>) -> Result<Option<TcpStream>> {
+    async fn attempt_all(&self, attempts: &mut Vec<Attempt>) -> Result<Option<(TcpStream, SocketAddr)>> {
         let addresses = resolve(&self.host, self.port, self.family).await?;
         let local: Arc<[SocketAddr]> = match &self.bind_address {
             None => Arc::new([]),
@@ -164,7 +174,7 @@ async fn attempt(
     local: Arc<[SocketAddr]>,
     nodelay: bool,
     keepalive: Option<Duration>,
-) -> io::Result<TcpStream> {
+) -> io::Result<(TcpStream, SocketAddr)> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -179,7 +189,7 @@ async fn attempt(
     if let Some(idle) = keepalive {
         SockRef::from(&socket).set_tcp_keepalive(&keep_alive(idle))?;
     }
-    socket.connect(address).await
+    Ok((socket.connect(address).await?, address))
 }
 
 /// Which of the addresses to leave from, of those that were asked for, leads to `address`; `None`: the system chooses.

@@ -10,7 +10,7 @@ use socket2::Socket;
 use super::listening::{accept_on, endpoint_of};
 use super::socket::{BACKLOG, Family, Listen, Target, bind_beside, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
-use crate::connection::{Address, BoxFuture, Connection, Facts, Stream};
+use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
 use crate::error::Result;
 
@@ -154,10 +154,8 @@ struct Tcp(Target);
 impl Connector for Tcp {
     fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
         Box::pin(async {
-            let stream = self.0.connect().await?;
-            let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);
-            let peer = stream.peer_addr().map_or(Address::Unnamed, Address::Inet);
-            Ok(Connection::Stream(Stream::new(stream, Facts::new(local, peer))))
+            let (stream, facts) = self.0.connect().await?;
+            Ok(Connection::Stream(Stream::new(stream, facts)))
         })
     }
 }

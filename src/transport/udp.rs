@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::datagrams::{self, Connected};
-use super::race::list;
+use super::race::{lacking, list};
 use super::socket::{Family, leaving_from, not_bound, reachable, resolve, with_zone};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts};
@@ -142,7 +142,8 @@ impl Connector for Udp {
                     Err(error) => attempts.push((address, Some(error))),
                 }
             }
-            Err(Error::new(Status::Connect, list(&attempts, "no answer")))
+            let error = Error::new(Status::Connect, list(&attempts, "no answer"));
+            Err(error.shortage(lacking(&attempts)))
         })
     }
 }

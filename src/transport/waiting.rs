@@ -225,14 +225,19 @@ fn proceed(cx: &mut Context<'_>) -> Poll<()> {
 
 /// `WouldBlock` where a call would have to wait. Errors and hang-ups count as ready: the call reports them.
 pub(crate) fn ask(own: impl AsFd, wanted: PollFlags) -> rustix::io::Result<()> {
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    match poll(&mut [PollFd::new(&own, wanted)], Some(&now))? {
+    match look(&mut [PollFd::new(&own, wanted)])? {
         0 => Err(Errno::AGAIN),
         _ => Ok(()),
     }
+}
+
+/// poll(2) without a wait: how many of these something is to be said of.
+pub(crate) fn look(these: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(these, Some(&NOW))
 }
 
 /// A descriptor that we may wait on without changing the one we were given.

@@ -28,6 +28,7 @@ use self::config::{ClientConfig, ServerConfig};
 use self::wire::Wire;
 use crate::connection::Stream;
 use crate::connection::facts::{Facts, Tls};
+use crate::connection::stream::{Io, Steps, Through};
 use crate::error::Result;
 
 /// Speaks TLS as a client on `stream`. It returns once the server is known to be who it should be.
@@ -35,7 +36,7 @@ use crate::error::Result;
 /// # Errors
 /// Status 5, in words.
 pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
-    let (io, facts) = stream.into_parts();
+    let (io, facts, steps) = stream.into_parts();
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config.rustls));
     let mut handshake = connector
         .connect(config.name.clone(), Wire::new(io))
@@ -51,7 +52,7 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
         })
     })
     .await?;
-    Ok(established(done.into(), facts, asked))
+    Ok(established(done.into(), facts, steps, asked))
 }
 
 /// Speaks TLS as a server on `stream`.
@@ -59,7 +60,7 @@ pub async fn connect(stream: Stream, config: &ClientConfig) -> Result<Stream> {
 /// # Errors
 /// Status 5, in words.
 pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream> {
-    let (io, facts) = stream.into_parts();
+    let (io, facts, steps) = stream.into_parts();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&config.rustls));
     let mut handshake = acceptor.accept(Wire::new(io)).into_fallible();
     let done = poll_fn(|cx| {
@@ -68,10 +69,10 @@ pub async fn accept(stream: Stream, config: &ServerConfig) -> Result<Stream> {
         polled.map(|done| done.map_err(|(error, wire)| words::server(&error, wire.first(), refused)))
     })
     .await?;
-    Ok(established(done.into(), facts, false))
+    Ok(established(done.into(), facts, steps, false))
 }
 
-fn established(mut stream: TlsStream<Wire>, mut facts: Facts, asked: bool) -> Stream {
+fn established(mut stream: TlsStream<Wire>, mut facts: Facts, steps: Steps, asked: bool) -> Stream {
     let server_name = match &stream {
         TlsStream::Server(server) => server.get_ref().1.server_name().map(str::to_owned),
         TlsStream::Client(_) => None,
@@ -90,7 +91,7 @@ fn established(mut stream: TlsStream<Wire>, mut facts: Facts, asked: bool) -> St
         "TLS stands"
     );
     facts.tls = Some(Arc::new(tls));
-    Stream::new(Secure(stream), facts)
+    Stream::spoken(Secure(stream), facts, steps)
 }
 
 fn learned(state: &CommonState, server_name: Option<String>, asked: bool) -> Tls {
@@ -133,6 +134,12 @@ pub fn alert_of(error: &io::Error) -> Option<String> {
 
 /// An established TLS connection whose errors are in words.
 struct Secure(TlsStream<Wire>);
+
+impl Through for Secure {
+    fn inner(&self) -> &dyn Io {
+        self.0.get_ref().0.inner()
+    }
+}
 
 impl AsyncRead for Secure {
     fn poll_read(

@@ -39,6 +39,11 @@ impl Wire {
         &self.first
     }
 
+    /// What it reads and writes.
+    pub(super) fn inner(&self) -> &dyn Io {
+        &*self.io
+    }
+
     /// The handshake is done: nobody will ask for the first bytes any more.
     pub(super) fn forget_first(&mut self) {
         self.first = Vec::new();

@@ -1,6 +1,6 @@
 //! Forwarding against a model of it: two peers in memory, who write, read, stall, end and break off in any order, and
 //! what each of them may and must have seen.
-//! Absent: sockets, the kernel's pipes, and clocks.
+//! Absent: sockets, the kernel's pipes, and what time it is.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,9 +8,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::{Builder, Runtime};
 
 use super::{Forwarding, Parted, Side, forward};
 use crate::connection::{Address, Facts, Stream};
@@ -30,6 +32,8 @@ enum Move {
     Leave(Side),
     /// The relay gets a turn, if it asked for one.
     Turn,
+    /// Nobody does anything for some seconds.
+    Wait,
 }
 
 /// How a peer's half came to its end.
@@ -211,6 +215,10 @@ struct World {
     relay: Forwarding,
     asked: Arc<Asked>,
     outcome: Option<Result<(), Parted>>,
+    /// Has a clock that moves only when it is told to.
+    runtime: Runtime,
+    /// The end came of a wait for one who took nothing, and what he was to take is lost with the connection.
+    abandoned: bool,
 }
 
 impl World {
@@ -229,6 +237,12 @@ impl World {
             target,
             asked: Arc::new(Asked(AtomicBool::new(true))),
             outcome: None,
+            runtime: Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap(),
+            abandoned: false,
         }
     }
 
@@ -263,8 +277,45 @@ impl World {
                 peer.end(Last::Ended);
             }
             Move::Turn => self.turn(),
+            Move::Wait => self.wait(),
         }
         self.check();
+    }
+
+    /// Whether so much waits for the peer that nothing more is read for it.
+    fn is_full(&self, side: Side) -> bool {
+        let peer = self.peer(side);
+        !peer.deaf && peer.got.len() - peer.heard == peer.window
+    }
+
+    /// Timers run out, one after the other.
+    fn wait(&mut self) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.turn();
+        for _ in 0..5 {
+            if self.outcome.is_none() {
+                self.runtime
+                    .block_on(tokio::time::advance(Duration::from_millis(500)));
+                self.turn();
+                self.abandoned = matches!(
+                    &self.outcome,
+                    Some(Err(Parted::Lost(Side::Client, _))) if self.is_full(Side::Target)
+                ) || matches!(
+                    &self.outcome,
+                    Some(Err(Parted::Lost(Side::Target, _))) if self.is_full(Side::Client)
+                );
+            }
+        }
+        for (from, to) in [(Side::Client, Side::Target), (Side::Target, Side::Client)] {
+            let known = self.peer(from).told;
+            let waits = self.is_full(to) && self.peer(from).said.len() > self.peer(to).got.len();
+            assert!(
+                self.outcome.is_some() || !known || !waits,
+                "{from:?} is known to be lost, and waited for"
+            );
+        }
     }
 
     fn turn(&mut self) {
@@ -272,6 +323,7 @@ impl World {
             return;
         }
         let waker = Waker::from(Arc::clone(&self.asked));
+        let _clock = self.runtime.enter();
         match Pin::new(&mut self.relay).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(outcome) => self.outcome = Some(outcome),
             Poll::Pending => self.check_rest(),
@@ -360,7 +412,7 @@ impl World {
         }
         for (from, to) in [(Side::Client, Side::Target), (Side::Target, Side::Client)] {
             let (from, to) = (self.peer(from), self.peer(to));
-            if to.deaf || outcome.is_err() && from.last != Some(Last::Broken) {
+            if to.deaf || self.abandoned || outcome.is_err() && from.last != Some(Last::Broken) {
                 continue;
             }
             assert_eq!(from.said, to.got, "something was lost");
@@ -387,6 +439,7 @@ fn step() -> impl Strategy<Value = Move> {
         1 => side().prop_map(Move::Break),
         1 => side().prop_map(Move::Leave),
         8 => Just(Move::Turn),
+        1 => Just(Move::Wait),
     ]
 }
 
