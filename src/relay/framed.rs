@@ -260,3 +260,6 @@ impl Pair<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
