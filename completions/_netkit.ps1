@@ -163,7 +163,7 @@ Register-ArgumentCompleter -Native -CommandName 'netkit' -ScriptBlock {
             [CompletionResult]::new('--udp-idle', '--udp-idle', [CompletionResultType]::ParameterName, 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default')
             [CompletionResult]::new('--max-flows', '--max-flows', [CompletionResultType]::ParameterName, 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest')
             [CompletionResult]::new('--record', '--record', [CompletionResultType]::ParameterName, 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied')
-            [CompletionResult]::new('--delay', '--delay', [CompletionResultType]::ParameterName, 'Every byte, and the end, arrives so much later')
+            [CompletionResult]::new('--delay', '--delay', [CompletionResultType]::ParameterName, 'Every byte or datagram, and the end, arrives so much later')
             [CompletionResult]::new('--jitter', '--jitter', [CompletionResultType]::ParameterName, 'Each piece is late by a random time up to this, besides; none overtakes another')
             [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s')
             [CompletionResult]::new('--close-after', '--close-after', [CompletionResultType]::ParameterName, 'Close both connections once exactly so many bytes have passed in one of the directions')

@@ -156,7 +156,7 @@ set edit:completion:arg-completer[netkit] = {|@words|
             cand --udp-idle 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default'
             cand --max-flows 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest'
             cand --record 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied'
-            cand --delay 'Every byte, and the end, arrives so much later'
+            cand --delay 'Every byte or datagram, and the end, arrives so much later'
             cand --jitter 'Each piece is late by a random time up to this, besides; none overtakes another'
             cand --rate 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s'
             cand --close-after 'Close both connections once exactly so many bytes have passed in one of the directions'

@@ -147,7 +147,7 @@ line\t''"
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l udp-idle -d 'End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l max-flows -d 'Keep at most N flows at once on an endpoint, 4096 by default; a further peer takes the place of the one that was idle for the longest' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l record -d 'Write what clients exchange, decrypted, to a pcapng file that Wireshark opens; a file that is there is emptied' -r -F
-complete -c netkit -n "__fish_netkit_using_subcommand relay" -l delay -d 'Every byte, and the end, arrives so much later' -r
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l delay -d 'Every byte or datagram, and the end, arrives so much later' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l jitter -d 'Each piece is late by a random time up to this, besides; none overtakes another' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l rate -d 'Pass on so many bytes a second in each direction, such as 10KiB/s or 1MB/s' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l close-after -d 'Close both connections once exactly so many bytes have passed in one of the directions' -r

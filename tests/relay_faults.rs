@@ -2,13 +2,13 @@
 //! Absent: how right the clock is, which unit tests see; here nothing comes too early.
 
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, UdpSocket};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::harness::peer::{accept, assert_gone, dial, hash, listener, noise, read, read_all, reset};
-use crate::harness::{Run, connect, netkit, serve};
+use crate::harness::{PATIENCE, Run, address, connect, netkit, serve};
 
 fn relay<S: AsRef<str>>(args: &[&str], target: S) -> Run {
     let ends = ["relay", "tcp:0:127.0.0.1", target.as_ref()];
@@ -180,9 +180,110 @@ fn what_is_typed_wrong_is_said() {
     wrong(&["--delay", "soon"]).mentions("unit");
     wrong(&["--close-after", "-1"]);
     for args in [["udp:0", "tcp:localhost:1"], ["tcp:0", "udp:localhost:1"]] {
-        let outcome = netkit(["relay", "--delay=1s"]).args(args).run().status(2);
+        let outcome = netkit(["relay", "--close-after=1"]).args(args).run().status(2);
         outcome
-            .mentions("could not use faults with udp:")
+            .mentions("could not use --close-after with udp:")
             .mentions("datagrams");
     }
+}
+
+/// A relay of datagrams with faults, a peer of it, and its target.
+fn datagrams(args: &[&str]) -> (Run, UdpSocket, UdpSocket) {
+    let bind = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    };
+    let (peer, target) = (bind(), bind());
+    let to = format!("udp:{}", target.local_addr().unwrap());
+    let relay = netkit([&["relay", "udp:0:127.0.0.1", &to], args].concat()).start();
+    peer.connect(address(&relay.endpoint())).unwrap();
+    (relay, peer, target)
+}
+
+#[test]
+fn datagrams_are_late_each_way_and_keep_their_edges_and_order() {
+    // Shorter than the way there and back: what is late by our doing is no silence.
+    let (relay, peer, target) = datagrams(&["--delay", "150ms", "--jitter", "50ms", "--udp-idle", "100ms"]);
+    let start = Instant::now();
+    let sent: Vec<Vec<u8>> = [3, 0, 1200, 1, 700].iter().map(|&length| noise(length)).collect();
+    for bytes in &sent {
+        peer.send(bytes).unwrap();
+    }
+    let mut buf = [0; 2000];
+    for bytes in &sent {
+        let (length, from) = target.recv_from(&mut buf).unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(150));
+        assert_eq!(&buf[..length], bytes);
+        target.send_to(bytes, from).unwrap();
+    }
+    for bytes in &sent {
+        let length = peer.recv(&mut buf).unwrap();
+        assert_eq!(&buf[..length], bytes);
+    }
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    relay.stop().status(0);
+}
+
+#[test]
+fn datagrams_are_paced() {
+    let (relay, peer, target) = datagrams(&["--rate", "10kB/s"]);
+    let start = Instant::now();
+    for _ in 0..5 {
+        peer.send(&[0; 1000]).unwrap();
+    }
+    for number in 1..=5 {
+        target.recv(&mut [0; 2000]).unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(100 * number));
+    }
+    relay.stop().status(0);
+}
+
+#[test]
+fn bits_of_datagrams_flip_as_the_seed_has_it() {
+    let sent = noise(100_000);
+    let corrupted = |seed: &str| {
+        let (relay, peer, target) = datagrams(&["--corrupt", "100", "--seed", seed]);
+        let mut got = Vec::new();
+        for bytes in sent.chunks(1000) {
+            peer.send(bytes).unwrap();
+            let mut buf = [0; 2000];
+            let length = target.recv(&mut buf).unwrap();
+            got.extend_from_slice(&buf[..length]);
+        }
+        relay.stop().status(0);
+        got
+    };
+    let got = corrupted("7");
+    let flips = sent
+        .iter()
+        .zip(&got)
+        .map(|(a, b)| (a ^ b).count_ones())
+        .sum::<u32>();
+    // 1000 are to be expected; this is five times the standard deviation away.
+    assert!((842..=1158).contains(&flips), "{flips}");
+    assert_eq!(hash(&corrupted("7")), hash(&got));
+    assert_ne!(hash(&corrupted("8")), hash(&got));
+}
+
+#[test]
+fn what_is_framed_is_late_too_and_answers_are_waited_for() {
+    let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+    target.set_read_timeout(Some(PATIENCE)).unwrap();
+    let to = format!("udp:{}", target.local_addr().unwrap());
+    let relay = relay(
+        &["--framing", "line", "--delay", "200ms", "--udp-idle", "100ms"],
+        to,
+    );
+    let mut client = dial(relay.address());
+    let start = Instant::now();
+    client.write_all(b"ask\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut buf = [0; 9];
+    let (length, from) = target.recv_from(&mut buf).unwrap();
+    assert_eq!(&buf[..length], b"ask");
+    target.send_to(b"answer", from).unwrap();
+    assert_eq!(read_all(&client), b"answer\n");
+    assert!(start.elapsed() >= Duration::from_millis(400));
+    relay.stop().status(0);
 }

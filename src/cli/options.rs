@@ -110,7 +110,7 @@ pub(crate) struct TalkOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Faults, in both directions")]
 pub(crate) struct FaultOptions {
-    /// Every byte, and the end, arrives so much later
+    /// Every byte or datagram, and the end, arrives so much later
     #[arg(long, value_name = "DURATION", value_parser = duration_or_zero)]
     pub delay: Option<Duration>,
     /// Each piece is late by a random time up to this, besides; none overtakes another

@@ -29,10 +29,11 @@ const NOTES: &str = "\
 Notes:
   Each direction ends on its own: a peer that has ended its half still gets
   all that the other one has to say, without a time limit. A connection that
-  is reset resets the other, as soon as that one has taken what came before;
-  --idle-timeout ends the wait for one that takes nothing. A client whose
-  target cannot be had is closed, and the log says why; names are looked up
-  for each connection.
+  is reset resets the other, as soon as that one has taken what came before, or
+  once it has taken nothing for a second. A client whose target cannot be had
+  is closed, and the log says why; names are looked up for each connection.
+  Each pair takes two descriptors (ulimit -n): a client for whom there are
+  none waits until another one has gone.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
@@ -54,7 +55,10 @@ Notes:
   close_notify, so that exactly so many bytes arrive; what was on its way in
   the other direction is lost. A connection that is reset resets the other at
   once, and what was under way towards it is lost. --idle-timeout is about what
-  passes on: what is late has not moved.
+  passes on: what is late has not moved. Datagrams are late, paced and corrupted
+  one by one and stay in order; those that a slow line has no room for are lost
+  as with any, and what waits for --rate longer than --udp-idle is lost with its
+  flow. They have no connection that --close-after could close.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.
@@ -146,17 +150,19 @@ impl Relay {
     pub(super) fn run(mut self, log: &Log) -> Result<Status> {
         let (targets, endpoints) = self.ends()?;
         let mut flows = Flows::default();
-        flows.idle = self.udp_idle.unwrap_or(flows.idle);
+        // What is late by our own doing is no silence: there, and back.
+        let late = self.faults.faults().late_by().saturating_mul(2);
+        let quiet = self.udp_idle.unwrap_or(flows.idle);
         flows.most = self
             .max_flows
             .map_or(flows.most, |most| usize::try_from(most).unwrap_or(usize::MAX));
         let idle = self.server.limits.idle_timeout;
         let terms = Terms {
             idle,
-            quiet: flows.idle,
+            quiet: quiet.saturating_add(late),
             framing: self.framing,
         };
-        flows.idle = idle.map_or(flows.idle, |idle| idle.min(flows.idle));
+        flows.idle = idle.map_or(quiet, |idle| idle.min(quiet)).saturating_add(late);
         let targets = Targets::new(targets, self.balance, self.connect_timeout);
         let relay = self.forwarding(targets, terms);
         let sole = self.server.limits.once || endpoints.iter().all(|end| end.type_name() == "stdio");
@@ -267,9 +273,9 @@ impl Relay {
         }
     }
 
-    /// Faults are for streams alone, and refused where datagrams are known to come.
+    /// Datagrams have no end that could come too early.
     fn check_faults(&self, endpoints: &[ServerEndpoint], targets: &[ClientEndpoint]) -> Result<()> {
-        if self.faults.faults().is_none() {
+        if self.faults.close_after.is_none() {
             return Ok(());
         }
         let endpoints = endpoints.iter().filter(|end| end.carries_datagrams());
@@ -280,8 +286,8 @@ impl Relay {
         match datagrams.next() {
             None => Ok(()),
             Some(text) => {
-                let why = "it carries datagrams, and these are for streams";
-                Err(Error::new(Status::Usage, why).on(format!("could not use faults with {text}")))
+                let why = "it carries datagrams, which have no connection to close";
+                Err(Error::new(Status::Usage, why).on(format!("could not use --close-after with {text}")))
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::connection::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::error::reason;
 use crate::layer::fault::chance::Chance;
-use crate::layer::fault::{Faults, faulty};
+use crate::layer::fault::{Faults, Subject};
 use crate::layer::idle::IdleLimit;
 use crate::need::Need;
 use crate::protocol::{Exchange, Talk};
@@ -55,11 +55,14 @@ struct Faulting {
 }
 
 impl Faulting {
-    /// Each stream has faults in what is read of it, so that nothing passes through both.
-    fn between(&self, client: Stream, target: Stream) -> (Stream, Stream) {
+    /// Each end has faults in what is read of it, so that nothing passes through both.
+    fn between<C: Subject, T: Subject>(&self, client: C, target: T) -> (C, T) {
         let pair = self.pairs.fetch_add(1, Relaxed).wrapping_mul(2);
-        let faulty = |stream, number| faulty(stream, &self.faults, Chance::branch(self.seed, number));
-        (faulty(client, pair), faulty(target, pair.wrapping_add(1)))
+        let seed = |number| Chance::branch(self.seed, number);
+        (
+            client.faulty(&self.faults, seed(pair)),
+            target.faulty(&self.faults, seed(pair.wrapping_add(1))),
+        )
     }
 }
 
@@ -70,8 +73,7 @@ impl Relay {
         Relay::of(targets, terms, None)
     }
 
-    /// A relay as [`Relay::new`] makes it, with faults in both directions between two streams. Chance is drawn by `seed`,
-    /// for each pair anew.
+    /// A relay as [`Relay::new`] makes it, with faults in both directions. Chance is drawn by `seed`, for each pair anew.
     #[must_use]
     pub fn with_faults(targets: Targets, terms: Terms, faults: Faults, seed: u64) -> Self {
         let pairs = AtomicU64::new(0);
@@ -177,14 +179,18 @@ impl Shared {
             }
         };
         say(client.facts(), target.facts());
-        let (client, target) = match &self.faulting {
-            None => (client, target),
-            Some(faulting) => faulting.between(client, target),
-        };
+        let (client, target) = self.between(client, target);
         Ok(Some(Met {
             forwarding: forward(client, target, self.terms.idle),
             taken,
         }))
+    }
+
+    fn between<C: Subject, T: Subject>(&self, client: C, target: T) -> (C, T) {
+        match &self.faulting {
+            None => (client, target),
+            Some(faulting) => faulting.between(client, target),
+        }
     }
 
     async fn framed(&self, client: Stream, target: Datagram) -> io::Result<()> {
@@ -195,6 +201,7 @@ impl Shared {
             quiet: self.terms.quiet,
             idle: self.terms.idle,
         };
+        let (client, target) = self.between(client, target);
         framed::exchange(target, client, framing, client_is, told).await
     }
 
@@ -215,9 +222,13 @@ impl Shared {
         say(&facts, target.facts());
         let told = self.told(&facts, target.facts());
         match target {
-            Connection::Datagram(target) => flows::exchange(client, target, told).await,
+            Connection::Datagram(target) => {
+                let (client, target) = self.between(client, target);
+                flows::exchange(client, target, told).await
+            }
             Connection::Stream(target) => {
                 let framing = self.framing(&facts)?;
+                let (client, target) = self.between(client, target);
                 framed::exchange(client, target, framing, Client::Datagrams, told).await
             }
         }

@@ -1,10 +1,11 @@
 //! Faults for testing: what is read through this layer comes late, slowly, with flipped bits, or stops short.
-//! Absent: the other direction, which is the far stream's, and who asked for it.
+//! Absent: the other direction, which is the far end's, and who asked for it.
 //!
 //! `chance`, `corrupt`, `lag` and `pace` decide, for pieces of a stream as for datagrams, and touch nothing.
 
 pub mod chance;
 pub mod corrupt;
+pub mod datagrams;
 pub mod lag;
 pub mod pace;
 
@@ -22,10 +23,11 @@ use tokio::time::{Instant, Sleep};
 
 use self::chance::Chance;
 use self::corrupt::Corrupt;
+use self::datagrams::faulty_datagram;
 use self::lag::Lag;
 use self::pace::Pace;
-use crate::connection::Stream;
 use crate::connection::stream::{Io, Through};
+use crate::connection::{Datagram, Stream};
 
 /// Bytes that are under way in one direction at most; the sender has to wait when it is more, as with the window of a
 /// connection. With a delay of 100 ms it comes to 10 MB a second.
@@ -66,10 +68,35 @@ impl Faults {
         *self == Faults::default()
     }
 
+    /// So much later something arrives at most, where no rate holds it up.
+    #[must_use]
+    pub fn late_by(&self) -> Duration {
+        self.delay.saturating_add(self.jitter)
+    }
+
     /// Whether chance decides any of it, so that a seed makes a difference.
     #[must_use]
     pub fn is_by_chance(&self) -> bool {
         self.corrupt.is_some() || !self.jitter.is_zero()
+    }
+}
+
+/// What has faults put in front of it.
+pub trait Subject: Sized {
+    /// The same, with faults in what is read of it. What chance decides, the seed does.
+    #[must_use]
+    fn faulty(self, faults: &Faults, seed: u64) -> Self;
+}
+
+impl Subject for Stream {
+    fn faulty(self, faults: &Faults, seed: u64) -> Self {
+        faulty(self, faults, seed)
+    }
+}
+
+impl Subject for Datagram {
+    fn faulty(self, faults: &Faults, seed: u64) -> Self {
+        faulty_datagram(self, faults, seed)
     }
 }
 
