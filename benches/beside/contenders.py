@@ -12,10 +12,11 @@ NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 @dataclasses.dataclass
 class Contender:
-    """`command` and `files` are formats: {listen}, {far}, {dir}, {cert}, {key}, {both}, {netkit}."""
+    """`command` and `files` are formats: {listen}, {far}, {dir}, {cert}, {key}, {both}, {netkit}, {load}."""
 
     name: str
     command: str
+    # What prints its version; nothing, if it has none.
     version: str
     files: dict = dataclasses.field(default_factory=dict)
     # A process for each connection: fewer of them make a figure.
@@ -126,6 +127,8 @@ TLS = [
 
 UDP = [
     Contender("netkit", "{netkit} -q relay udp:{listen}:interface=127.0.0.1 udp:127.0.0.1:{far}", NETKIT),
+    # No peer, but the measure for those that know better than a system call for each datagram.
+    Contender("a call each", "{load} single 127.0.0.1:{listen} 127.0.0.1:{far}", ""),
     nginx("udp"),
     socat("UDP-LISTEN:{listen},bind=127.0.0.1,reuseaddr,fork", "UDP:127.0.0.1:{far}"),
 ]

@@ -46,6 +46,7 @@ class Bench:
             file.chmod(0o755 if file.is_dir() else 0o644)
         self.paths = {
             "netkit": options.netkit,
+            "load": options.load,
             "cert": tls / "cert.pem",
             "key": tls / "key.pem",
             "both": both,

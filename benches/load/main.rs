@@ -6,6 +6,7 @@ mod bulk;
 mod datagrams;
 mod ends;
 mod served;
+mod single;
 mod small;
 
 use std::io::{self, Write};
@@ -63,6 +64,9 @@ enum What {
         #[arg(long)]
         window: usize,
     },
+    /// Forwards datagrams, with a system call for each that comes and each that goes: no load, but what others are measured
+    /// against
+    Single { listen: SocketAddr, far: SocketAddr },
     /// Serves one client: takes all it sends, and prints how many bytes that was
     Sink { at: SocketAddr },
     /// Serves one client: sends it so many bytes, and ends
@@ -146,6 +150,7 @@ async fn run(what: What) -> io::Result<()> {
             let (rate, total, lost) = datagrams::run(&load, size, window).await?;
             writeln!(io::stdout(), "{rate:.0} {total} {lost}")?;
         }
+        What::Single { listen, far } => single::relay(listen, far)?,
         What::Sink { at } => writeln!(io::stdout(), "{}", served::sink(at).await?)?,
         What::Source { at, bytes } => served::source(at, bytes).await?,
         What::Echo { at } => served::echo(at).await?,
