@@ -9,8 +9,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::connection::stream::Io;
 
-/// Bytes asked of the stream below at once: four full records. rustls by itself asks for a quarter of one.
+/// Bytes asked of the stream below at once while much comes: four full records. rustls by itself asks for a quarter of one.
 const AHEAD: usize = 64 * 1024;
+
+/// Bytes asked of it as long as little comes, so that a handshake and short messages cost no large buffer each: giving one
+/// to the system and taking it back takes longer than reading does.
+const AT_FIRST: usize = 4 * 1024;
+
+/// What is filled becomes so many times larger, and what is emptier than that small again.
+const STEP: usize = 4;
 
 /// Enough to tell what a peer speaks that does not speak TLS.
 const FIRST: usize = 64;
@@ -21,6 +28,8 @@ pub(super) struct Wire {
     /// What was read and not yet asked for. It has no memory of its own while nothing flows.
     ahead: Vec<u8>,
     given: usize,
+    /// Bytes asked for at once.
+    room: usize,
     first: Vec<u8>,
 }
 
@@ -30,6 +39,7 @@ impl Wire {
             io,
             ahead: Vec::new(),
             given: 0,
+            room: AT_FIRST,
             first: Vec::new(),
         }
     }
@@ -60,14 +70,19 @@ impl AsyncRead for Wire {
         if this.given == this.ahead.len() {
             this.ahead.clear();
             this.given = 0;
-            this.ahead.reserve_exact(AHEAD);
-            match pin!(this.io.read_buf(&mut this.ahead)).poll(cx) {
+            this.ahead.reserve_exact(this.room);
+            let read = match pin!(this.io.read_buf(&mut this.ahead)).poll(cx) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
                     this.ahead = Vec::new();
                     return Poll::Pending;
                 }
             };
+            if read >= this.room {
+                this.room = (this.room * STEP).min(AHEAD);
+            } else if read < this.room / STEP {
+                this.room = AT_FIRST;
+            }
             if this.first.is_empty() {
                 this.first = this.ahead.iter().take(FIRST).copied().collect();
             }
@@ -125,6 +140,7 @@ mod tests {
         }
         assert_eq!(got, sent);
         assert_eq!(wire.first(), &sent[..FIRST]);
+        assert_eq!(wire.room, AHEAD);
         let read = std::future::poll_fn(|cx| {
             let mut byte = [0];
             let polled = Pin::new(&mut wire).poll_read(cx, &mut ReadBuf::new(&mut byte));
@@ -132,6 +148,9 @@ mod tests {
         });
         assert!(read.await);
         assert_eq!(wire.ahead.capacity(), 0);
+        far.write_all(b"little").await.unwrap();
+        wire.read_exact(&mut got[..6]).await.unwrap();
+        assert_eq!((&got[..6], wire.room), (&b"little"[..], AT_FIRST));
         far.shutdown().await.unwrap();
         assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
         assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
