@@ -62,6 +62,7 @@ mod tls_files;
 mod tls_peers;
 #[cfg(feature = "tls")]
 mod tls_words;
+mod transfers;
 mod translate;
 mod vectors;
 mod wait;

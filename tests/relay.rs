@@ -243,10 +243,10 @@ fn connections_that_come_and_go_leave_long_transfers_alone() {
     let echo = serve(["echo", "tcp:0:127.0.0.1"]);
     let relay = relay(["tcp:0:127.0.0.1", &echo.endpoint()]);
     let address = relay.address();
-    let long: Vec<_> = (0..8)
+    let long: Vec<_> = (0..100)
         .map(|number| {
             std::thread::spawn(move || {
-                let (sent, client) = (noise(10_000_000 + number), dial(address));
+                let (sent, client) = (noise(3_000_000 + number), dial(address));
                 let (copy, mut writer) = (sent.clone(), client.try_clone().unwrap());
                 let writing = std::thread::spawn(move || {
                     writer.write_all(&copy).unwrap();
@@ -257,7 +257,7 @@ fn connections_that_come_and_go_leave_long_transfers_alone() {
             })
         })
         .collect();
-    for number in 0..1000 {
+    for number in 0..10_000 {
         let mut client = dial(address);
         match number % 3 {
             0 => assert_echo(&mut client, b"short"),

@@ -1,0 +1,211 @@
+//! Transfers that break at one point or another: what was passed on is what came before, all of it and once, and the status
+//! tells what broke.
+//! Absent: which way bulk takes, and ends in good order.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::harness::peer::{accept, assert_echo, dial, hash, listener, noise, read, refusing, reset};
+use crate::harness::{connect, eventually, file_of, netkit, netkit_after, serve};
+
+/// In the first read, at the edges of buffers and pipes, and in the middle of bulk.
+const POINTS: [usize; 6] = [0, 1, 4096, 65_537, 1_048_576, 3_000_001];
+
+/// More than what comes before any of them, and all that fits into buffers besides.
+const ALL: usize = 24_000_000;
+
+/// Sends it all, as far as it is taken.
+fn flood(mut peer: TcpStream) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || drop(peer.write_all(&noise(ALL))))
+}
+
+#[track_caller]
+fn assert_begins(got: &[u8], length: usize) {
+    assert_eq!(got.len(), length);
+    assert_eq!(hash(got), hash(&noise(ALL)[..length]));
+}
+
+#[test]
+fn a_file_that_takes_no_more_has_all_that_fits() {
+    /// What `ulimit -f` counts in.
+    const BLOCK: usize = 512;
+    let directory = tempfile::tempdir().unwrap();
+    for point in POINTS {
+        let blocks = point / BLOCK;
+        let path = directory.path().join(point.to_string());
+        let (target, endpoint) = listener();
+        let client = netkit_after(
+            &format!("trap '' XFSZ; ulimit -f {blocks}"),
+            "> \"$OUT\"",
+            ["connect", "--no-stdin", &endpoint],
+        )
+        .env("OUT", &path)
+        .start();
+        let flooding = flood(accept(&target));
+        client
+            .wait()
+            .status(1)
+            .said("error: could not write standard output: file too large\n");
+        assert_begins(&std::fs::read(&path).unwrap(), blocks * BLOCK);
+        flooding.join().unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_has_got_what_it_read() {
+    for point in POINTS {
+        let (target, endpoint) = listener();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let client = connect(["--no-stdin", &endpoint]).stdout(writer).start();
+        let flooding = flood(accept(&target));
+        assert_begins(&read(&reader, point), point);
+        drop(reader);
+        client.wait().status(0).said("");
+        flooding.join().unwrap();
+    }
+}
+
+/// Waits until a file has so many bytes.
+fn await_length(path: &Path, length: usize) {
+    eventually("the file to be written", || {
+        (std::fs::metadata(path).is_ok_and(|file| file.len() >= length as u64)).then_some(())
+    });
+}
+
+#[test]
+fn what_came_before_a_reset_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    for point in POINTS {
+        let (target, endpoint) = listener();
+        let path = directory.path().join(point.to_string());
+        let to_file = connect([&endpoint])
+            .stdout(std::fs::File::create(&path).unwrap())
+            .start();
+        let mut peer = accept(&target);
+        let (reader, writer) = std::io::pipe().unwrap();
+        let to_pipe = connect([&endpoint]).stdout(writer).start();
+        let mut other = accept(&target);
+        peer.write_all(&noise(ALL)[..point]).unwrap();
+        await_length(&path, point);
+        reset(peer);
+        other.write_all(&noise(ALL)[..point]).unwrap();
+        let mut got = read(&reader, point);
+        reset(other);
+        (&reader).read_to_end(&mut got).unwrap();
+        for client in [to_file, to_pipe] {
+            client.wait().status(8).said(&format!(
+                "error: lost the connection to {endpoint}: connection reset by the peer\n"
+            ));
+        }
+        assert_begins(&std::fs::read(&path).unwrap(), point);
+        assert_begins(&got, point);
+    }
+}
+
+#[test]
+fn a_peer_that_resets_while_it_is_sent_to_is_a_loss() {
+    for point in POINTS {
+        for from_file in [true, false] {
+            let (target, endpoint) = listener();
+            let client = match from_file {
+                true => connect([&endpoint]).stdin(file_of(&noise(ALL))).start(),
+                false => connect([&endpoint]).input(noise(ALL)).start(),
+            };
+            let peer = accept(&target);
+            assert_begins(&read(&peer, point), point);
+            reset(peer);
+            let outcome = client.wait().status(8);
+            assert!(
+                outcome.stderr.starts_with("error: lost the connection to "),
+                "{}",
+                outcome.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_relay_passes_on_what_came_before_a_reset() {
+    let (target, endpoint) = listener();
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &endpoint]).start();
+    for point in POINTS {
+        for up in [true, false] {
+            let client = dial(relay.address());
+            let server = accept(&target);
+            let (mut first, mut second) = if up { (client, server) } else { (server, client) };
+            let mut writer = first.try_clone().unwrap();
+            let writing = std::thread::spawn(move || writer.write_all(&noise(ALL)[..point]).unwrap());
+            assert_begins(&read(&second, point), point);
+            writing.join().unwrap();
+            // The other way too, so that there is bulk in both.
+            second.write_all(b"x").unwrap();
+            first.read_exact(&mut [0]).unwrap();
+            reset(first);
+            let error = second.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{point}");
+        }
+    }
+    relay.stop().status(0);
+}
+
+#[test]
+fn a_relay_told_to_stop_lets_transfers_finish() {
+    let echo = serve(["echo", "tcp:0:127.0.0.1"]);
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &echo.endpoint(), "--grace", "60s"]).start();
+    let address = relay.address();
+    let mut transfers: Vec<_> = (0..8).map(|_| dial(address)).collect();
+    for client in &mut transfers {
+        assert_echo(client, b"under way");
+    }
+    relay.signal(Signal::TERM);
+    let transfers: Vec<_> = transfers
+        .into_iter()
+        .map(|client| {
+            std::thread::spawn(move || {
+                let flooding = {
+                    let mut writer = client.try_clone().unwrap();
+                    std::thread::spawn(move || {
+                        writer.write_all(&noise(ALL)).unwrap();
+                        writer.shutdown(std::net::Shutdown::Write).unwrap();
+                    })
+                };
+                let mut got = Vec::new();
+                (&client).read_to_end(&mut got).unwrap();
+                assert_begins(&got, ALL);
+                flooding.join().unwrap();
+            })
+        })
+        .collect();
+    for transfer in transfers {
+        transfer.join().unwrap();
+    }
+    relay.wait().status(0);
+}
+
+#[test]
+fn a_target_that_was_down_and_then_resets_is_found_at_once_when_it_is_well() {
+    let (target, nobody) = refusing();
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &format!("tcp:{nobody}")]).start();
+    let lost = |mut client: TcpStream| {
+        // The reset comes at once, or when something is said.
+        let _ = client.write_all(b"x");
+        let error = client.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    };
+    lost(dial(relay.address()));
+    relay.await_stderr("connection refused");
+    target.listen(8).unwrap();
+    let target = std::net::TcpListener::from(target);
+    let client = dial(relay.address());
+    reset(target.accept().unwrap().0);
+    lost(client);
+    let mut client = dial(relay.address());
+    let mut well = target.accept().unwrap().0;
+    client.write_all(b"well?").unwrap();
+    assert_eq!(read(&well, 5), b"well?");
+    well.write_all(b"yes").unwrap();
+    assert_eq!(read(&client, 3), b"yes");
+}
