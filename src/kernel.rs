@@ -1,5 +1,5 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! waiting for a descriptor, catching signals for a while, becoming two processes, children that end with us, and Landlock.
+//! waiting for a descriptor, what a socket has not got rid of, catching signals for a while, becoming two processes, children that end with us, and Landlock.
 //! Absent: everything for which a crate has a safe form.
 #![allow(unsafe_code, reason = "no safe function does any of it")]
 
@@ -49,6 +49,19 @@ pub fn adopt(number: i32) -> io::Result<OwnedFd> {
     fcntl_setfd(borrowed, flags | FdFlags::CLOEXEC)?;
     // SAFETY: the descriptor is open, and by the argument above nothing else in this process owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Bytes that were written to a socket and that the far end has not acknowledged (TCP) or read (UNIX): SIOCOUTQ of tcp(7)
+/// and unix(7).
+///
+/// # Errors
+/// What the system says, as for something that is no such socket.
+pub fn unsent(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    nix::ioctl_read_bad!(outgoing, libc::TIOCOUTQ, libc::c_int);
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the call writes one int, which is there.
+    unsafe { outgoing(socket.as_raw_fd(), &raw mut bytes) }?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Lets the current runtime wait for `descriptor`, which is kept open for as long.

@@ -91,11 +91,11 @@ fn a_relay_takes_in_those_alone_whom_it_can_connect() {
             .start()
     };
     let streams = relay("tcp:0:127.0.0.1", &targets[0], &["--max-connections", "100"]);
-    streams.await_stderr("there are descriptors for 2");
+    streams.await_stderr("there are descriptors for 1");
     let mut waiting = clients(&streams, 100);
     // A good part at once.
     eventually("the first clients to be served", || {
-        (waiting.iter().filter(|client| is_served(client)).count() >= 20).then_some(())
+        (waiting.iter().filter(|client| is_served(client)).count() >= 10).then_some(())
     });
     // The others wait, and none is let down.
     while !waiting.is_empty() {
@@ -106,7 +106,7 @@ fn a_relay_takes_in_those_alone_whom_it_can_connect() {
         assert_eq!(read(&client, 1), b"x");
     }
     let said = streams.stop().status(0).stderr;
-    assert!(!said.contains("too many open files"), "{said}");
+    assert!(!said.contains("could not connect"), "{said}");
     // Of flows the oldest makes room.
     let datagrams = relay("udp:0:127.0.0.1", &targets[1], &[]);
     let to = address(&datagrams.endpoint());

@@ -443,24 +443,57 @@ fn what_one_end_does_the_other_finds() {
 
 #[test]
 fn a_reset_is_passed_on_to_one_who_takes_nothing() {
-    let pairs = Pairs::new();
-    for actor in [Kind::Tcp, Kind::Unix, Kind::Tls, Kind::Proxied] {
-        for client_acts in [true, false] {
-            let (server, target) = if client_acts {
-                (actor, Kind::Tcp)
-            } else {
-                (Kind::Tcp, actor)
-            };
-            let (mut relay, near, far) = pairs.meet(server, target);
-            let (mut first, mut second) = if client_acts { (near, far) } else { (far, near) };
-            first.fill();
-            first.reset(&mut relay, &mut second);
-            let found = eventually("the reset", || second.failure());
-            assert_eq!(
-                found,
-                ErrorKind::ConnectionReset,
-                "{actor:?}, the client's: {client_acts}"
-            );
+    // Whoever acts, and whether that is the client; all at once, as each takes its time.
+    let cases = [
+        (Kind::Tcp, true),
+        (Kind::Tcp, false),
+        (Kind::Unix, true),
+        (Kind::Tls, true),
+        (Kind::Tls, false),
+        (Kind::Proxied, true),
+    ];
+    std::thread::scope(|threads| {
+        for (actor, client_acts) in cases {
+            threads.spawn(move || {
+                let pairs = Pairs::new();
+                let (server, target) = if client_acts {
+                    (actor, Kind::Tcp)
+                } else {
+                    (Kind::Tcp, actor)
+                };
+                let (mut relay, near, far) = pairs.meet(server, target);
+                let (mut first, mut second) = if client_acts { (near, far) } else { (far, near) };
+                first.fill();
+                first.reset(&mut relay, &mut second);
+                let found = eventually("the reset", || second.failure());
+                assert_eq!(
+                    found,
+                    ErrorKind::ConnectionReset,
+                    "{actor:?}, the client's: {client_acts}"
+                );
+            });
         }
-    }
+    });
+}
+
+#[test]
+fn a_reset_is_passed_on_to_one_who_takes_nothing_of_tls() {
+    let pairs = Pairs::new();
+    let (relay, mut client, target) = pairs.meet(Kind::Tcp, Kind::Tls);
+    let before = relay.descriptors();
+    // All of it is read, and a part of it is held back by TLS until the target takes something.
+    client.fill();
+    let End::Called(mut target) = target else {
+        unreachable!("it speaks TLS")
+    };
+    let End::Tcp(client) = client else {
+        unreachable!("it is bare")
+    };
+    reset(client);
+    eventually("the pair to be given up", || {
+        (relay.descriptors() + 2 <= before).then_some(())
+    });
+    // What had come is there, and does not look complete.
+    let error = target.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::peer::{accept, assert_gone, dial, hash, listener, noise, read, read_all, reset};
-use crate::harness::{PATIENCE, Run, address, connect, netkit, serve};
+use crate::harness::{PATIENCE, Run, address, connect, netkit, netkit_after, serve};
 
 fn relay<S: AsRef<str>>(args: &[&str], target: S) -> Run {
     let ends = ["relay", "tcp:0:127.0.0.1", target.as_ref()];
@@ -204,7 +204,7 @@ fn datagrams(args: &[&str]) -> (Run, UdpSocket, UdpSocket) {
 #[test]
 fn datagrams_are_late_each_way_and_keep_their_edges_and_order() {
     // Shorter than the way there and back: what is late by our doing is no silence.
-    let (relay, peer, target) = datagrams(&["--delay", "150ms", "--jitter", "50ms", "--udp-idle", "100ms"]);
+    let (relay, peer, target) = datagrams(&["--delay", "700ms", "--jitter", "50ms", "--udp-idle", "1s"]);
     let start = Instant::now();
     let sent: Vec<Vec<u8>> = [3, 0, 1200, 1, 700].iter().map(|&length| noise(length)).collect();
     for bytes in &sent {
@@ -213,7 +213,7 @@ fn datagrams_are_late_each_way_and_keep_their_edges_and_order() {
     let mut buf = [0; 2000];
     for bytes in &sent {
         let (length, from) = target.recv_from(&mut buf).unwrap();
-        assert!(start.elapsed() >= Duration::from_millis(150));
+        assert!(start.elapsed() >= Duration::from_millis(700));
         assert_eq!(&buf[..length], bytes);
         target.send_to(bytes, from).unwrap();
     }
@@ -221,8 +221,41 @@ fn datagrams_are_late_each_way_and_keep_their_edges_and_order() {
         let length = peer.recv(&mut buf).unwrap();
         assert_eq!(&buf[..length], bytes);
     }
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() >= Duration::from_millis(1400));
     relay.stop().status(0);
+}
+
+#[test]
+fn a_stop_leaves_late_datagrams_their_time() {
+    let (relay, peer, target) = datagrams(&["-v", "--delay", "2s", "--grace", "20s"]);
+    peer.send(b"late").unwrap();
+    relay.await_stderr("forwarding to");
+    relay.signal(Signal::TERM);
+    assert_eq!(target.recv(&mut [0; 9]).unwrap(), 4);
+    relay.wait().status(0);
+}
+
+#[test]
+fn a_close_that_datagrams_cannot_have_is_refused_when_they_turn_up() {
+    let (inherited, far) = (
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+    );
+    inherited.connect(far.local_addr().unwrap()).unwrap();
+    let args = [
+        "relay",
+        "tcp:0:127.0.0.1",
+        "fd:3",
+        "--framing",
+        "line",
+        "--close-after",
+        "6",
+    ];
+    let relay = netkit_after("", "3<&0 0</dev/null", args)
+        .stdin(std::os::fd::OwnedFd::from(inherited))
+        .start();
+    assert_gone(&dial(relay.address()));
+    relay.await_stderr("which have no connection to close");
 }
 
 #[test]
@@ -271,10 +304,7 @@ fn what_is_framed_is_late_too_and_answers_are_waited_for() {
     let target = UdpSocket::bind("127.0.0.1:0").unwrap();
     target.set_read_timeout(Some(PATIENCE)).unwrap();
     let to = format!("udp:{}", target.local_addr().unwrap());
-    let relay = relay(
-        &["--framing", "line", "--delay", "200ms", "--udp-idle", "100ms"],
-        to,
-    );
+    let relay = relay(&["--framing", "line", "--delay", "700ms", "--udp-idle", "1s"], to);
     let mut client = dial(relay.address());
     let start = Instant::now();
     client.write_all(b"ask\n").unwrap();
@@ -284,6 +314,6 @@ fn what_is_framed_is_late_too_and_answers_are_waited_for() {
     assert_eq!(&buf[..length], b"ask");
     target.send_to(b"answer", from).unwrap();
     assert_eq!(read_all(&client), b"answer\n");
-    assert!(start.elapsed() >= Duration::from_millis(400));
+    assert!(start.elapsed() >= Duration::from_millis(1400));
     relay.stop().status(0);
 }

@@ -63,11 +63,12 @@ pub(crate) fn relay(listen: SocketAddr, far: SocketAddr) -> io::Result<()> {
     }
 }
 
-/// `None`: nothing is there, or there is no room, and the datagram is lost.
+/// `None`: nothing is there, there is no room, or an earlier datagram did not arrive. What is lost is counted by the load.
 fn there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
     match done {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
         Err(error) => Err(error),
     }
 }

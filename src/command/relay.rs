@@ -30,10 +30,10 @@ Notes:
   Each direction ends on its own: a peer that has ended its half still gets
   all that the other one has to say, without a time limit. A connection that
   is reset resets the other, as soon as that one has taken what came before, or
-  once it has taken nothing for a second. A client whose target cannot be had
-  is closed, and the log says why; names are looked up for each connection.
-  Each pair takes two descriptors (ulimit -n): a client for whom there are
-  none waits until another one has gone.
+  within 10s if it takes nothing. A client whose target cannot be had is
+  closed, and the log says why; names are looked up for each connection. A
+  client waits while there are no descriptors for it and its target (ulimit
+  -n), of which pipes for bulk have a quarter.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
@@ -58,7 +58,9 @@ Notes:
   passes on: what is late has not moved. Datagrams are late, paced and corrupted
   one by one and stay in order; those that a slow line has no room for are lost
   as with any, and what waits for --rate longer than --udp-idle is lost with its
-  flow. They have no connection that --close-after could close.
+  flow. The way there and back by --delay and --jitter counts as nothing for the
+  time that a flow may be idle. They have no connection that --close-after could
+  close.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.
@@ -162,7 +164,8 @@ impl Relay {
             quiet: quiet.saturating_add(late),
             framing: self.framing,
         };
-        flows.idle = idle.map_or(quiet, |idle| idle.min(quiet)).saturating_add(late);
+        flows.idle = idle.map_or(quiet, |idle| idle.min(quiet));
+        flows.late = late;
         let targets = Targets::new(targets, self.balance, self.connect_timeout);
         let relay = self.forwarding(targets, terms);
         let sole = self.server.limits.once || endpoints.iter().all(|end| end.type_name() == "stdio");

@@ -44,16 +44,22 @@ pub(super) struct Work {
 /// How many flows, and how long.
 pub(super) struct Flows {
     pub(super) idle: Duration,
+    /// What passes is late by so much on purpose.
+    pub(super) late: Duration,
     pub(super) most: usize,
 }
 
 impl Default for Flows {
     fn default() -> Self {
         let Limits {
-            flow_idle, flows_max, ..
+            flow_idle,
+            flow_late,
+            flows_max,
+            ..
         } = Limits::default();
         Flows {
             idle: flow_idle,
+            late: flow_late,
             most: flows_max,
         }
     }
@@ -69,6 +75,7 @@ impl Work {
                 .limits
                 .max_connections
                 .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            streams_max: None,
             idle_timeout: options.limits.idle_timeout.filter(|_| !self.sees_to_idle),
             once: options.limits.once,
             grace: options.ready.grace,
@@ -78,6 +85,7 @@ impl Work {
             reserve: None,
             handshake_timeout: options.limits.handshake.handshake_timeout,
             flow_idle: self.flows.idle,
+            flow_late: self.flows.late,
             flows_max: self.flows.most,
         };
         // Before there is a child: the service manager watches the process that it has started, until it hears of another.
@@ -108,7 +116,7 @@ impl Work {
         let mut needs = self.service.talk.needs();
         needs.extend(with_files.iter().flat_map(|bound| bound.needs()));
         drop(with_files);
-        self.fit(&mut limits);
+        self.fit(&mut limits, usize::from(workers));
         let keeper = host::keeper(&options.access, options.limits.max_connections_per_ip);
         let server = Server::new(self.service, limits, keeper.clone(), monitored.book());
         let (lever, stop) = stop();
@@ -145,11 +153,9 @@ impl Work {
         }
         record.finish(served.and_then(|()| server.sole_result()))
     }
-}
 
-impl Work {
-    /// Nobody is taken in for whom there would be no descriptors.
-    fn fit(&self, limits: &mut Limits) {
+    /// Nobody is taken in for whom there would be no descriptors. What was asked for beyond that is told.
+    fn fit(&self, limits: &mut Limits, workers: usize) {
         let datagrams = self
             .endpoints
             .iter()
@@ -158,11 +164,23 @@ impl Work {
         let doors = Doors {
             streams: datagrams < self.endpoints.len(),
             datagrams,
+            workers,
         };
-        let more = self.service.talk.descriptors();
-        if let Some(enough) = limits.fit(resources::descriptors_left(), more, doors) {
-            let most = counted(enough, "connection");
+        limits.fit(
+            resources::descriptors_left(),
+            self.service.talk.descriptors(),
+            doors,
+        );
+        let few = |most: usize, what: &str| {
+            let most = counted(most, what);
             warn!("there are descriptors for {most} at once: `ulimit -n` says how many the process may have");
+        };
+        match (limits.streams_max, limits.max_connections) {
+            (Some(most), Some(asked)) if asked > most => few(most, "connection"),
+            _ => {}
+        }
+        if limits.flows_max < self.flows.most && self.flows.most != Flows::default().most {
+            few(limits.flows_max, "flow");
         }
     }
 }

@@ -143,7 +143,7 @@ impl Pump {
         (self.rest, self.written, self.unflushed) = (bytes, 0, true);
     }
 
-    /// The end was read, everything before it was written, and the writer was shut down.
+    /// The end was read, everything before it was written, and the writer was shut down, unless that was withheld.
     #[must_use]
     pub fn ended(&self) -> bool {
         self.stage == Stage::Ended
@@ -168,9 +168,15 @@ impl Pump {
         }
     }
 
-    /// An end is no more passed on when it is read: the reader is known to be lost, and made none.
+    /// An end is no more passed on when it is read: the reader is known to be lost and made none, or whoever closes the
+    /// writer says as much.
     pub fn withhold_end(&mut self) {
         self.endless = true;
+    }
+
+    /// Why reading failed, before that is told: the writer has not let go yet of all that came before.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     /// The reader has ended, whether or not the writer knows.

@@ -182,10 +182,19 @@ pub trait Talk: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// So many descriptors a conversation opens, besides the one that it comes with.
-    fn descriptors(&self) -> usize {
-        0
+    /// What conversations open besides the descriptors that they come with.
+    fn descriptors(&self) -> Descriptors {
+        Descriptors::default()
     }
+}
+
+/// Descriptors that are in use while there are conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Descriptors {
+    /// Each conversation has so many of its own.
+    pub each: usize,
+    /// All of them together have at most so many more.
+    pub common: usize,
 }
 
 /// One side of a conversation in datagrams, with one peer.

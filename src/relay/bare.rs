@@ -27,6 +27,15 @@ pub(super) enum Bare<'a> {
     Given(&'a Waiting),
 }
 
+/// How far to go for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// There is to be nothing in front of it.
+    Front,
+    /// Below whatever stands in front of it.
+    Carrier,
+}
+
 /// How the kernel moves bytes from one to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
@@ -114,13 +123,28 @@ pub(super) fn route<'a>(from: &'a Wire, to: &'a Wire) -> Result<(Bare<'a>, Bare<
 
 impl<'a> Bare<'a> {
     fn of(wire: &'a Wire, half: fn(&Given) -> Option<&Waiting>) -> Result<Self, Hindrance> {
-        if let Some(tcp) = wire.bare() {
+        Bare::reached(wire, half, Reach::Front)
+    }
+
+    /// One that may have something in front of it is only to be looked at.
+    pub(super) fn reached(
+        wire: &'a Wire,
+        half: fn(&Given) -> Option<&Waiting>,
+        reach: Reach,
+    ) -> Result<Self, Hindrance> {
+        fn at<T: 'static>(wire: &Wire, reach: Reach) -> Option<&T> {
+            match reach {
+                Reach::Front => wire.bare(),
+                Reach::Carrier => wire.carrier(),
+            }
+        }
+        if let Some(tcp) = at(wire, reach) {
             return Ok(Bare::Tcp(tcp));
         }
-        if let Some(unix) = wire.bare() {
+        if let Some(unix) = at(wire, reach) {
             return Ok(Bare::Unix(unix));
         }
-        let given = wire.bare::<Given>().ok_or(Hindrance::Covered)?;
+        let given = at::<Given>(wire, reach).ok_or(Hindrance::Covered)?;
         half(given).map(Bare::Given).ok_or(Hindrance::Device)
     }
 

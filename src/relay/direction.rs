@@ -75,7 +75,7 @@ impl Direction {
         }
     }
 
-    /// The end was passed on.
+    /// The end was passed on, or withheld.
     pub(super) fn ended(&self) -> bool {
         self.pump.ended()
     }
@@ -90,9 +90,15 @@ impl Direction {
         self.pump.moved() + self.spliced
     }
 
-    /// The source is known to be lost: what it still has is passed on, but no end, as it made none.
+    /// What the source still has is passed on, but no end: it made none, as it is known to be lost, or the writer is about to be
+    /// closed, which is one.
     pub(super) fn withhold_end(&mut self) {
         self.pump.withhold_end();
+    }
+
+    /// Why reading failed, if it has, and what was read before is on its way.
+    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
+        self.pump.take_failure()
     }
 
     /// Bytes that were read and that the writer has not taken.

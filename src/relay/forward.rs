@@ -14,7 +14,7 @@ use tracing::{Level, debug, enabled};
 use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
-use super::stall::{Stall, broken};
+use super::stall::{Stall, broken, queued};
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
 use crate::layer::fault::CloseAfter;
@@ -56,7 +56,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Forwards until both peers have ended, or one connection is lost.
 ///
 /// The end of one peer ends our half towards the other, for as long as that one likes to go on. A connection that is
-/// reset resets the other, so that nobody takes a part for the whole.
+/// reset resets the other, so that nobody takes a part for the whole. What comes of it is to be dropped when it is done: the
+/// last end may be passed on by no more than that.
 ///
 /// # Errors
 /// What parted them.
@@ -122,7 +123,7 @@ impl Way {
     }
 
     /// All of `from` was passed on, and letting go of that socket is all that the end of the other direction, the last one,
-    /// takes: the system says the same as for a shutdown, a call later.
+    /// takes: closing says the same as a shutdown does, and follows.
     fn closes(&self, from: &Wire) -> bool {
         self.direction.ended() && is_socket(from)
     }
@@ -130,6 +131,16 @@ impl Way {
     /// Its writer takes nothing, so nothing is read either.
     fn is_stalled(&self) -> bool {
         !self.over() && !self.direction.is_starved()
+    }
+
+    /// Why nothing more will come from its reader while it is stalled, if that is so. `back` is the other direction.
+    fn abandoned(&mut self, back: &mut Way, from: &Wire) -> Option<io::Error> {
+        if !self.is_stalled() {
+            return None;
+        }
+        // It may be known already: from writing there, or from reading, which waits for what TLS holds back.
+        let known = back.lost.take().or_else(|| self.direction.take_failure());
+        known.or_else(|| broken(from))
     }
 
     /// Moves what can be moved. `to` is the far side of this direction.
@@ -198,29 +209,21 @@ impl Forwarding {
         {
             return Poll::Ready(Err(Parted::Idle(limit)));
         }
-        let waits = self.up.is_stalled() || self.down.is_stalled();
-        while self.stall.poll(cx, waits, steps).is_ready() {
-            if let Some(parted) = self.abandoned() {
-                return Poll::Ready(Err(parted));
+        let (up, down) = (self.up.is_stalled(), self.down.is_stalled());
+        let (client, target) = (&self.client, &self.target);
+        let left = |stalled, to| if stalled { queued(to) } else { 0 };
+        let waiting = || left(up, target) + left(down, client);
+        while self.stall.poll(cx, up || down, steps, waiting).is_ready() {
+            // Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that
+            // will not come. As long as it is taken, it is passed on first.
+            if let Some(error) = self.up.abandoned(&mut self.down, client) {
+                return Poll::Ready(Err(Parted::Lost(Side::Client, error)));
+            }
+            if let Some(error) = self.down.abandoned(&mut self.up, target) {
+                return Poll::Ready(Err(Parted::Lost(Side::Target, error)));
             }
         }
         Poll::Pending
-    }
-
-    /// Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that will not
-    /// come. As long as it is taken, it is passed on first.
-    fn abandoned(&mut self) -> Option<Parted> {
-        if self.up.is_stalled()
-            && let Some(error) = self.down.lost.take().or_else(|| broken(&self.client))
-        {
-            return Some(Parted::Lost(Side::Client, error));
-        }
-        if self.down.is_stalled()
-            && let Some(error) = self.up.lost.take().or_else(|| broken(&self.target))
-        {
-            return Some(Parted::Lost(Side::Target, error));
-        }
-        None
     }
 }
 

@@ -4,9 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::process::{Resource, getrlimit};
 
 use super::bare::Bare;
 
@@ -21,11 +24,21 @@ const HOLDS_MIN: usize = 256 * 1024;
 /// descriptors that connections may lack.
 const POOLED_MAX: usize = 16;
 
+/// So many there are at most, over all threads: an ordinary user gets no more of this size anyway
+/// (`fs.pipe-user-pages-soft`), and 256 of them hold a good part of what passes on any machine.
+const PIPES_MAX: usize = 256;
+
+/// Of the descriptors that the process may have, pipes get one in so many at most; each takes two.
+const ONE_OF: usize = 4;
+
 /// So many are not asked for after the system had none: asking each time would cost more than it brings.
 const REST: u32 = 64;
 
 /// What one splice(2) is asked to do.
 const FLAGS: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
+/// How many there are.
+static PIPES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static POOL: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
@@ -39,6 +52,35 @@ pub(super) struct Pipe {
     writer: OwnedFd,
     holds: u32,
     held: u32,
+    _counted: Counted,
+}
+
+/// One of [`PIPES`], for as long as it lives.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    /// `None`: there are as many as there may be.
+    fn one() -> Option<Self> {
+        let counted = Counted;
+        // If it was one too many, it is given back here and now.
+        (PIPES.fetch_add(1, Relaxed) < descriptors_max() / 2).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        PIPES.fetch_sub(1, Relaxed);
+    }
+}
+
+/// So many descriptors all pipes take at most. It is asked once what the process may have, after a server has raised it.
+pub(super) fn descriptors_max() -> usize {
+    static MAX: OnceLock<usize> = OnceLock::new();
+    *MAX.get_or_init(|| {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        usize::try_from(limit).map_or(2 * PIPES_MAX, |limit| (limit / ONE_OF).min(2 * PIPES_MAX))
+    })
 }
 
 impl Pipe {
@@ -60,6 +102,7 @@ impl Pipe {
     }
 
     fn make() -> Option<Pipe> {
+        let counted = Counted::one()?;
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         let holds = [HOLDS, HOLDS_MIN]
             .into_iter()
@@ -69,6 +112,7 @@ impl Pipe {
             writer,
             holds: u32::try_from(holds).ok()?,
             held: 0,
+            _counted: counted,
         })
     }
 

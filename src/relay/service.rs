@@ -14,6 +14,7 @@ use super::flows::{self, Told};
 use super::forward::{Forwarding, Parted, Side, forward, reset};
 use super::framed::{self, Client};
 use super::framing::Framing;
+use super::pipe;
 use super::targets::{Taken, Targets};
 use crate::connection::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
@@ -22,7 +23,7 @@ use crate::layer::fault::chance::Chance;
 use crate::layer::fault::{Faults, Subject};
 use crate::layer::idle::IdleLimit;
 use crate::need::Need;
-use crate::protocol::{Exchange, Talk};
+use crate::protocol::{Descriptors, Exchange, Talk};
 
 /// Forwards what a client says to a target, and back.
 #[derive(Clone)]
@@ -102,9 +103,12 @@ impl Talk for Relay {
         needs
     }
 
-    /// The connection to the target.
-    fn descriptors(&self) -> usize {
-        1
+    fn descriptors(&self) -> Descriptors {
+        Descriptors {
+            // The connection to the target.
+            each: 1,
+            common: pipe::descriptors_max(),
+        }
     }
 }
 
@@ -193,7 +197,11 @@ impl Shared {
         }
     }
 
-    async fn framed(&self, client: Stream, target: Datagram) -> io::Result<()> {
+    async fn framed(&self, mut client: Stream, target: Datagram) -> io::Result<()> {
+        if let Err(error) = self.closes_none(client.facts()) {
+            reset(&mut client);
+            return Err(error);
+        }
         let framing = self.framing(client.facts())?;
         say(client.facts(), target.facts());
         let told = self.told(client.facts(), target.facts());
@@ -219,6 +227,7 @@ impl Shared {
                 return Err(io::Error::other(error));
             }
         };
+        self.closes_none(&facts)?;
         say(&facts, target.facts());
         let told = self.told(&facts, target.facts());
         match target {
@@ -236,6 +245,19 @@ impl Shared {
 
     fn told(&self, client: &Facts, target: &Facts) -> Told<'_> {
         Told::new(&self.refusals, client.peer.to_string(), target.peer.to_string())
+    }
+
+    /// Datagrams have no connection that could be closed after so many bytes. What an end is may only be known once it stands,
+    /// as that of a descriptor.
+    fn closes_none(&self, client: &Facts) -> io::Result<()> {
+        match &self.faulting {
+            Some(faulting) if faulting.faults.close_after.is_some() => {
+                let why = "one end carries datagrams, which have no connection to close after so many bytes";
+                self.refusals.tell(&client.peer.to_string(), why);
+                Err(io::Error::other(why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What an end is may only be known once it stands, as that of a descriptor.

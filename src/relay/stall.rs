@@ -2,56 +2,188 @@
 //! Absent: what follows then.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
-use tokio::net::{TcpStream, UnixStream};
 
+use super::bare::{Bare, Reach};
 use super::idle::Idle;
 use crate::connection::Wire;
+use crate::kernel;
 use crate::transport::given::Given;
 use crate::transport::waiting::look;
 
-/// After so much time in which nothing moved it is looked at, and then again. Somebody who takes nothing for a moment is no
-/// reason to: that happens all the time.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long nothing moves before there is a look. A socket has room for more only when a good part of what waits in it is
+/// gone, which may be megabytes: so long, a reader of 100 kB/s may seem to take nothing.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// When to look. The timer is there from the first stall on until nothing has waited for a while, as a wait of its own
-/// for each of them would cost more than all the rest.
+/// When to look. The timer is there from the first stall on until nothing has waited for a while, as one for each of them
+/// would cost more than all the rest.
 #[derive(Debug, Default)]
-pub(super) struct Stall(Option<Box<Idle>>);
+pub(super) struct Stall(Option<Box<Watch>>);
+
+#[derive(Debug)]
+struct Watch {
+    idle: Idle,
+    /// What had moved by the last time, and what was still in the sockets then.
+    seen: Option<(u64, usize)>,
+}
 
 impl Stall {
-    /// Ready when `steps` has not changed for long while something waits to be taken. It is to be asked again then.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, waits: bool, steps: u64) -> Poll<()> {
+    /// Ready when neither `steps` nor what is `queued` has changed from one look to the next, while something waits to be
+    /// taken. It is to be asked again then.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        waits: bool,
+        steps: u64,
+        queued: impl Fn() -> usize,
+    ) -> Poll<()> {
         if self.0.is_none() && !waits {
             return Poll::Pending;
         }
-        let idle = self.0.get_or_insert_with(|| Box::new(Idle::new(LOOK)));
-        ready!(idle.poll(cx, steps));
-        self.0 = None;
-        if waits { Poll::Ready(()) } else { Poll::Pending }
+        let watch = self.0.get_or_insert_with(|| {
+            Box::new(Watch {
+                idle: Idle::new(LOOK),
+                seen: None,
+            })
+        });
+        loop {
+            ready!(watch.idle.poll(cx, steps));
+            if !waits {
+                self.0 = None;
+                return Poll::Pending;
+            }
+            watch.idle = Idle::new(LOOK);
+            let now = Some((steps, queued()));
+            if std::mem::replace(&mut watch.seen, now) == now {
+                return Poll::Ready(());
+            }
+        }
     }
+}
+
+/// Bytes that were written there and that the far end has not taken, as far as the system says.
+pub(super) fn queued(to: &Wire) -> usize {
+    let socket = Bare::reached(to, Given::sink, Reach::Carrier).ok();
+    socket.map_or(0, |socket| kernel::unsent(socket.as_fd()).unwrap_or(0))
 }
 
 /// Why nothing more will come from there, if it has broken off: the system knows that before anything is read.
 pub(super) fn broken(from: &Wire) -> Option<io::Error> {
-    let socket = carrier(from)?;
-    let mut looked = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
+    let socket = Bare::reached(from, Given::source, Reach::Carrier).ok()?;
+    let mut looked = [PollFd::new(&socket, PollFlags::empty())];
     look(&mut looked).ok()?;
     if !looked[0].revents().contains(PollFlags::ERR) {
         return None;
     }
-    // An end in good order leaves no error.
-    socket_error(socket).ok()?.err().map(io::Error::from)
+    match socket_error(socket).ok()?.err()? {
+        // It had ended in good order, and only takes nothing any more: what it sent is whole.
+        Errno::PIPE => None,
+        error => Some(error.into()),
+    }
 }
 
-fn carrier(from: &Wire) -> Option<BorrowedFd<'_>> {
-    let tcp = from.carrier::<TcpStream>().map(AsFd::as_fd);
-    let unix = || from.carrier::<UnixStream>().map(AsFd::as_fd);
-    let given = || Some(from.carrier::<Given>()?.source()?.get().as_fd());
-    tcp.or_else(unix).or_else(given)
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+
+    use socket2::SockRef;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::connection::{Address, Facts, Stream};
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_takes_nothing_is_looked_at_again_and_again() {
+        let (mut stall, start) = (Stall::default(), Instant::now());
+        for looks in [2, 3, 4] {
+            poll_fn(|cx| stall.poll(cx, true, 7, || 100)).await;
+            assert_eq!(start.elapsed(), looks * LOOK);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_takes_a_little_is_left_alone() {
+        let mut stall = Stall::default();
+        let queue = Cell::new(1_000_000);
+        let looked = poll_fn(|cx| stall.poll(cx, true, 7, || queue.replace(queue.get() - 1)));
+        assert!(timeout(100 * LOOK, looked).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_is_not_looked_at_and_leaves_no_timer() {
+        let mut stall = Stall::default();
+        let asked = |_| panic!("it is asked of nobody");
+        for steps in 0..100 {
+            let looked = poll_fn(|cx| stall.poll(cx, true, steps, || asked(())));
+            assert!(timeout(LOOK / 2, looked).await.is_err());
+        }
+        let over = poll_fn(|cx| stall.poll(cx, false, 100, || asked(())));
+        assert!(timeout(2 * LOOK, over).await.is_err());
+        assert!(stall.0.is_none());
+    }
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = listener.accept().await.unwrap().0;
+        let facts = Facts::new(Address::Unnamed, Address::Unnamed);
+        (Stream::new(near, facts), far)
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_known_before_anything_is_read() {
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"unread").await.unwrap();
+        assert!(broken(near.wire()).is_none());
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let error = broken(near.wire()).unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn one_who_ended_in_good_order_has_not_broken_off() {
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"unread").await.unwrap();
+        drop(far);
+        // Nobody is there for this, which the system tells of with a reset.
+        near.write_all(b"too late").await.unwrap();
+        let ended = |stream: &mut Stream| {
+            let socket: &TcpStream = stream.downcast_ref().unwrap();
+            let mut looked = [PollFd::new(socket, PollFlags::empty())];
+            look(&mut looked).unwrap();
+            looked[0].revents().contains(PollFlags::HUP)
+        };
+        while !ended(&mut near) {
+            tokio::task::yield_now().await;
+        }
+        assert!(broken(near.wire()).is_none());
+        let mut got = Vec::new();
+        near.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"unread");
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_what_the_far_end_has_not_taken() {
+        let (mut near, far) = pair().await;
+        assert_eq!(queued(near.wire()), 0);
+        // More than the far end's kernel takes by itself.
+        let much = vec![0; 1 << 20];
+        while timeout(Duration::from_millis(50), near.write_all(&much))
+            .await
+            .is_ok()
+        {}
+        let full = queued(near.wire());
+        assert!(full > 0);
+        drop(far);
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{Level, enabled};
 
 use super::gate::Keeper;
+use super::open::FlowGuard;
 use super::stop::Stop;
 use super::{At, Server, Watched};
 use crate::connection::Datagram;
@@ -26,7 +27,7 @@ impl Server {
     /// Each peer that sends datagrams to this socket has a flow.
     pub(super) async fn accept_flows(self, socket: Datagrams, at: At, mut stop: Stop) -> io::Result<()> {
         let settings = Settings {
-            idle: Some(self.0.limits.flow_idle),
+            idle: Some(self.0.limits.flow_idle.saturating_add(self.0.limits.flow_late)),
             flows_max: self.0.limits.flows_max,
             evicts: true,
             tally: at
@@ -37,10 +38,11 @@ impl Server {
         let gate = self.0.keeper.as_ref().map(Keeper::of_datagrams);
         let flows = Flows::with(socket, settings, gate);
         let closing = flows.closing();
+        let last_answers = LAST_ANSWERS.saturating_add(self.0.limits.flow_late);
         let told = stop.clone();
         tokio::spawn(async move {
             stop.told().await;
-            closing.wind_down(LAST_ANSWERS);
+            closing.wind_down(last_answers);
         });
         self.accept_all(Box::new(flows), at, told).await
     }
@@ -68,6 +70,7 @@ impl Server {
             }
         }
         let conversation = exchange.exchange(tapped_datagram(datagram, taps));
+        let held = (FlowGuard::new(&self.0.open), held);
         let server = self.clone();
         tokio::spawn(async move {
             let result = conversation.await;

@@ -39,6 +39,7 @@ use self::gate::{Keeper, Visit};
 use self::noted::Noted;
 use self::open::{Guard, Open};
 use self::reserve::{Behind, Reserve};
+use self::room::Within;
 use self::shortage::{Next, Shortage};
 use self::sole::Sole;
 use self::stop::Stop;
@@ -61,6 +62,8 @@ use crate::units::duration_text;
 pub struct Limits {
     /// At most so many connections at once; further clients wait in the backlog.
     pub max_connections: Option<usize>,
+    /// At most so many streams at once, as there are no descriptors for more: see [`Limits::fit`].
+    pub streams_max: Option<usize>,
     /// A connection on which nothing moves for so long is closed.
     pub idle_timeout: Option<Duration>,
     /// The time that layers such as TLS have to establish a connection.
@@ -76,6 +79,8 @@ pub struct Limits {
     /// A peer that sends datagrams has a flow, where the service talks with each by itself: it ends when nothing moved
     /// on it for so long.
     pub flow_idle: Duration,
+    /// What the service lets pass on a flow is late by so much, which counts as nothing for that.
+    pub flow_late: Duration,
     /// At most so many flows at once on an endpoint; that which was idle for the longest makes room.
     pub flows_max: usize,
     /// Record what flows.
@@ -88,6 +93,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_connections: None,
+            streams_max: None,
             idle_timeout: None,
             handshake_timeout: Duration::from_secs(10),
             once: false,
@@ -95,6 +101,7 @@ impl Default for Limits {
             grace: Duration::from_secs(5),
             hexdump: false,
             flow_idle: Duration::from_secs(60),
+            flow_late: Duration::ZERO,
             flows_max: 4096,
             record: None,
             reserve: None,
@@ -185,6 +192,10 @@ impl Server {
                     let listener = match &self.0.limits.reserve {
                         None => listener,
                         Some(reserve) => Box::new(Behind::new(listener, Arc::clone(reserve))),
+                    };
+                    let listener = match self.0.limits.streams_max {
+                        None => listener,
+                        Some(most) => Box::new(Within::new(listener, Arc::clone(&self.0.open), most)),
                     };
                     let at = At {
                         endpoint: endpoint.endpoint(),

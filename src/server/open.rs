@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Open {
     count: AtomicUsize,
+    /// Flows among them.
+    flows: AtomicUsize,
     /// Those that have ended included.
     all: AtomicUsize,
     ended: Notify,
@@ -18,6 +20,13 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn count(&self) -> usize {
         self.count.load(Acquire)
+    }
+
+    /// How many streams are among them.
+    pub(super) fn streams(&self) -> usize {
+        // In this order: one that begins in between counts for neither.
+        let flows = self.flows.load(Acquire);
+        self.count().saturating_sub(flows)
     }
 
     /// How many there have been.
@@ -52,6 +61,23 @@ impl Guard {
         open.count.fetch_add(1, AcqRel);
         open.all.fetch_add(1, AcqRel);
         Guard(Arc::clone(open))
+    }
+}
+
+/// The same for a flow, beside its guard.
+#[derive(Debug)]
+pub(super) struct FlowGuard(Arc<Open>);
+
+impl FlowGuard {
+    pub(super) fn new(open: &Arc<Open>) -> Self {
+        open.flows.fetch_add(1, AcqRel);
+        FlowGuard(Arc::clone(open))
+    }
+}
+
+impl Drop for FlowGuard {
+    fn drop(&mut self) {
+        self.0.flows.fetch_sub(1, AcqRel);
     }
 }
 

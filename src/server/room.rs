@@ -1,34 +1,49 @@
 //! How many conversations there are descriptors for, where each of them opens more than it comes with.
 //! Absent: counting descriptors, and what becomes of those for whom there is no room.
 
-use super::Limits;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-/// Of so many descriptors one is left to whatever else comes by: pipes for bulk, files, names that are looked up.
+use rustix::io::Errno;
+
+use super::Limits;
+use super::open::Open;
+use crate::protocol::Descriptors;
+use crate::transport::{Accept, Incoming};
+
+/// What a thread that serves opens for itself, its runtime above all.
+const PER_WORKER: usize = 8;
+
+/// Of so many descriptors one is left to whatever else comes by: files that are read, names that are looked up.
 const SPARE_ONE_OF: usize = 8;
 
 /// But no more of them than these.
 const SPARE_MAX: usize = 64;
 
-/// What a server is offered on.
+/// What a server is offered on, and by how many threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Doors {
     /// Whether streams come to any endpoint.
     pub streams: bool,
     /// To so many endpoints datagrams come.
     pub datagrams: usize,
+    /// Threads that serve.
+    pub workers: usize,
 }
 
 impl Limits {
-    /// Lowers the limits to what the `left` descriptors are enough for when each conversation opens `more` of its own. Who
-    /// comes beyond that waits, as one beyond any limit does, rather than being taken in and let down.
-    ///
-    /// Says how many connections there are descriptors for, if that is fewer than were asked for.
-    #[must_use]
-    pub fn fit(&mut self, left: usize, more: usize, doors: Doors) -> Option<usize> {
-        if more == 0 {
-            return None;
+    /// Lowers the limits to what the `left` descriptors are enough for when each conversation `opens` more of its own. Who
+    /// comes beyond that waits, or makes somebody else go, as with any limit, rather than being taken in and let down.
+    pub fn fit(&mut self, left: usize, opens: Descriptors, doors: Doors) {
+        if opens.each == 0 {
+            return;
         }
-        let room = left - (left / SPARE_ONE_OF).min(SPARE_MAX);
+        let taken = opens
+            .common
+            .saturating_add(PER_WORKER.saturating_mul(doors.workers));
+        let room = left.saturating_sub(taken);
+        let room = room - (room / SPARE_ONE_OF).min(SPARE_MAX);
         // Neither kind takes the other's.
         let share = if doors.streams && doors.datagrams > 0 {
             room / 2
@@ -36,17 +51,35 @@ impl Limits {
             room
         };
         // A flow has no descriptor but those that it opens.
-        if let Some(flows) = share.checked_div(doors.datagrams * more) {
+        if let Some(flows) = share.checked_div(doors.datagrams * opens.each) {
             self.flows_max = self.flows_max.min(flows.max(1));
         }
-        if !doors.streams {
-            return None;
+        if doors.streams {
+            self.streams_max = Some((share / (1 + opens.each)).max(1));
         }
-        let enough = (share / (1 + more)).max(1);
-        let asked = self
-            .max_connections
-            .replace(self.max_connections.map_or(enough, |most| most.min(enough)));
-        asked.filter(|most| *most > enough).map(|_| enough)
+    }
+}
+
+/// A listener that takes nobody in while there are as many streams as there is room for.
+pub(super) struct Within {
+    listener: Box<dyn Accept>,
+    open: Arc<Open>,
+    most: usize,
+}
+
+impl Within {
+    pub(super) fn new(listener: Box<dyn Accept>, open: Arc<Open>, most: usize) -> Self {
+        Within { listener, open, most }
+    }
+}
+
+impl Accept for Within {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
+        if self.open.streams() >= self.most {
+            // What the system would say a moment later.
+            return Poll::Ready(Err(Errno::MFILE.into()));
+        }
+        self.listener.poll_accept(cx)
     }
 }
 
@@ -54,50 +87,35 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn fitted(asked: Option<usize>, left: usize, more: usize, doors: Doors) -> (Limits, Option<usize>) {
-        let mut limits = Limits {
-            max_connections: asked,
-            ..Limits::default()
+    fn fitted(left: usize, each: usize, streams: bool, datagrams: usize) -> (Option<usize>, usize) {
+        let mut limits = Limits::default();
+        let doors = Doors {
+            streams,
+            datagrams,
+            workers: 1,
         };
-        let fewer = limits.fit(left, more, doors);
-        (limits, fewer)
+        limits.fit(left, Descriptors { each, common: 12 }, doors);
+        (limits.streams_max, limits.flows_max)
     }
-
-    const STREAMS: Doors = Doors {
-        streams: true,
-        datagrams: 0,
-    };
 
     #[test]
     fn a_pair_takes_two_and_some_are_left_over() {
-        for (left, pairs) in [(1000, 468), (80, 35), (4, 2), (1, 1), (0, 1)] {
-            let (limits, fewer) = fitted(None, left, 1, STREAMS);
-            assert_eq!((limits.max_connections, fewer), (Some(pairs), None), "{left}");
+        for (left, pairs) in [(1000, 458), (80, 26), (24, 2), (20, 1), (0, 1)] {
+            assert_eq!(fitted(left, 1, true, 0).0, Some(pairs), "{left}");
         }
-    }
-
-    #[test]
-    fn what_was_asked_for_holds_where_there_is_room_and_is_told_where_not() {
-        let (limits, fewer) = fitted(Some(10), 1000, 1, STREAMS);
-        assert_eq!((limits.max_connections, fewer), (Some(10), None));
-        let (limits, fewer) = fitted(Some(469), 1000, 1, STREAMS);
-        assert_eq!((limits.max_connections, fewer), (Some(468), Some(468)));
+        assert!(fitted(usize::MAX, 1, true, 0).0 > Some(1 << 40));
     }
 
     #[test]
     fn who_opens_nothing_is_not_limited() {
-        let (limits, fewer) = fitted(None, 10, 0, STREAMS);
-        assert_eq!((limits.max_connections, fewer), (None, None));
-        assert_eq!(limits.flows_max, Limits::default().flows_max);
+        let usual = Limits::default();
+        assert_eq!(fitted(10, 0, true, 1), (usual.streams_max, usual.flows_max));
     }
 
     #[test]
-    fn flows_share_what_there_is() {
-        let flows = |streams, datagrams| fitted(None, 1000, 1, Doors { streams, datagrams }).0;
-        assert_eq!(flows(false, 1).flows_max, 936);
-        assert_eq!(flows(false, 1).max_connections, None);
-        assert_eq!(flows(false, 2).flows_max, 468);
-        let both = flows(true, 1);
-        assert_eq!((both.flows_max, both.max_connections), (468, Some(234)));
+    fn flows_share_what_there_is_and_leave_streams_theirs() {
+        assert_eq!(fitted(1000, 1, false, 1), (None, 916));
+        assert_eq!(fitted(1000, 1, false, 2), (None, 458));
+        assert_eq!(fitted(1000, 1, true, 1), (Some(229), 458));
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::error::Elapsed;
 use super::race::{ATTEMPT_DELAY, Attempt, interleave, lacking, list, race};
 use crate::connection::{Address, Facts};
 use crate::endpoint::ValueKind;
-use crate::error::{Error, Result, Status, reason};
+use crate::error::{Error, Result, Status, is_shortage, reason};
 use crate::units::duration_text;
 
 /// Which addresses of a name are wanted.
@@ -136,7 +136,8 @@ pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<Socket
             Status::Connect,
             format!("cannot find `{host}`: {}", why.to_lowercase()),
         )
-        .absence(true)
+        .absence(!is_shortage(&error))
+        .shortage(is_shortage(&error))
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {

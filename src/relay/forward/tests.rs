@@ -297,7 +297,7 @@ impl World {
         for _ in 0..5 {
             if self.outcome.is_none() {
                 self.runtime
-                    .block_on(tokio::time::advance(Duration::from_millis(500)));
+                    .block_on(tokio::time::advance(Duration::from_secs(3)));
                 self.turn();
                 self.abandoned = matches!(
                     &self.outcome,
