@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use crate::lacking::is_shortage;
+
 /// The exit status of a run. The numbers are part of the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -234,15 +236,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// Whether the system has no descriptors or no memory for us.
-#[must_use]
-pub fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    let raw = error.raw_os_error();
-    raw.is_some_and(|raw| lacking.iter().any(|errno| errno.raw_os_error() == raw))
-}
 
 /// The words for an I/O error: lower case, without the system's number.
 #[must_use]

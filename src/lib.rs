@@ -26,6 +26,7 @@ pub mod endpoint;
 pub mod error;
 pub mod escape;
 pub mod kernel;
+pub mod lacking;
 pub mod layer;
 pub mod living;
 pub mod need;

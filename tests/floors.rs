@@ -32,6 +32,7 @@ const FLOORS: &[Floor] = &[
             module("units", &["nom"]),
             module("escape", &[]),
             module("backoff", &[]),
+            module("lacking", &["rustix"]),
             module("living", &["rustix"]),
             module("need", &[]),
             module("orphans", &["rustix"]),

@@ -4,10 +4,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use tracing::{debug, warn};
 
-use crate::error::{is_shortage, reason};
+use crate::error::reason;
+use crate::lacking::is_shortage;
 
 /// How long an accept loop rests when descriptors or memory run out, unless a connection ends before.
 pub const PAUSE: Duration = Duration::from_millis(100);
@@ -58,6 +58,7 @@ impl Shortage {
 /// One that ends when a descriptor is closed.
 #[cfg(feature = "metrics")]
 pub(super) fn is_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
     Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
@@ -80,6 +81,8 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::error::{is_shortage, reason};
+use crate::error::reason;
+use crate::lacking::is_shortage;
 
 /// How long an attempt has before the next address is tried beside it (RFC 8305, section 8, recommends 250 ms).
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

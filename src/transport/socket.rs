@@ -16,7 +16,8 @@ use tokio::time::error::Elapsed;
 use super::race::{ATTEMPT_DELAY, Attempt, interleave, lacking, list, race};
 use crate::connection::{Address, Facts};
 use crate::endpoint::ValueKind;
-use crate::error::{Error, Result, Status, is_shortage, reason};
+use crate::error::{Error, Result, Status, reason};
+use crate::lacking::is_shortage;
 use crate::units::duration_text;
 
 /// Which addresses of a name are wanted.
