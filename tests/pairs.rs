@@ -481,7 +481,6 @@ fn a_reset_is_passed_on_to_one_who_takes_nothing_of_tls() {
     let pairs = Pairs::new();
     let (relay, mut client, target) = pairs.meet(Kind::Tcp, Kind::Tls);
     let before = relay.descriptors();
-    // All of it is read, and a part of it is held back by TLS until the target takes something.
     client.fill();
     let End::Called(mut target) = target else {
         unreachable!("it speaks TLS")

@@ -30,10 +30,11 @@ Notes:
   Each direction ends on its own: a peer that has ended its half still gets
   all that the other one has to say, without a time limit. A connection that
   is reset resets the other, as soon as that one has taken what came before, or
-  within 10s if it takes nothing. A client whose target cannot be had is
-  closed, and the log says why; names are looked up for each connection. A
-  client waits while there are no descriptors for it and its target (ulimit
-  -n), of which pipes for bulk have a quarter.
+  once it has taken nothing for half a minute. A client whose target cannot be
+  had is closed, and the log says why; names are looked up for each connection.
+  Clients wait while there are no descriptors (ulimit -n) for one and its
+  target; a quarter of them at most, and 512, are kept for pipes that bulk goes
+  through, and some for all else.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4

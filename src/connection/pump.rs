@@ -175,8 +175,8 @@ impl Pump {
     }
 
     /// Why reading failed, before that is told: the writer has not let go yet of all that came before.
-    pub fn take_failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
+    pub fn failure(&mut self) -> &mut Option<io::Error> {
+        &mut self.failure
     }
 
     /// The reader has ended, whether or not the writer knows.

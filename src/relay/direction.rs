@@ -96,9 +96,9 @@ impl Direction {
         self.pump.withhold_end();
     }
 
-    /// Why reading failed, if it has, and what was read before is on its way.
-    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
-        self.pump.take_failure()
+    /// Why reading failed, if it has, and what was read before is still on its way.
+    pub(super) fn failure(&mut self) -> &mut Option<io::Error> {
+        self.pump.failure()
     }
 
     /// Bytes that were read and that the writer has not taken.

@@ -135,11 +135,20 @@ impl Way {
 
     /// Why nothing more will come from its reader while it is stalled, if that is so. `back` is the other direction.
     fn abandoned(&mut self, back: &mut Way, from: &Wire) -> Option<io::Error> {
-        if !self.is_stalled() {
+        // Whoever has ended has said all, whatever became of it since.
+        if !self.is_stalled() || self.direction.has_read_all() {
             return None;
         }
-        // It may be known already: from writing there, or from reading, which waits for what TLS holds back.
-        let known = back.lost.take().or_else(|| self.direction.take_failure());
+        // It may be known already: from writing there, or from reading, which waits for what TLS holds back. An end after so
+        // many bytes is none that breaks anything off.
+        let failure = self.direction.failure();
+        if failure
+            .as_ref()
+            .is_some_and(|error| CloseAfter::caused(error).is_some())
+        {
+            return None;
+        }
+        let known = back.lost.take().or_else(|| failure.take());
         known.or_else(|| broken(from))
     }
 

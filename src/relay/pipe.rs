@@ -128,7 +128,8 @@ impl Pipe {
     /// Gives an empty pipe back. One that still holds something is of no use to others, and is closed.
     pub(super) fn give_back(self) {
         POOL.with_borrow_mut(|pool| {
-            if self.held == 0 && pool.len() < POOLED_MAX {
+            // Of the few that there may be, no thread keeps more than some of the others may need.
+            if self.held == 0 && pool.len() < POOLED_MAX.min(descriptors_max() / 8) {
                 pool.push(self);
             }
         });

@@ -18,7 +18,7 @@ use super::pipe;
 use super::targets::{Taken, Targets};
 use crate::connection::refusals::Refusals;
 use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
-use crate::error::reason;
+use crate::error::{Error, Status, reason};
 use crate::layer::fault::chance::Chance;
 use crate::layer::fault::{Faults, Subject};
 use crate::layer::idle::IdleLimit;
@@ -254,7 +254,7 @@ impl Shared {
             Some(faulting) if faulting.faults.close_after.is_some() => {
                 let why = "one end carries datagrams, which have no connection to close after so many bytes";
                 self.refusals.tell(&client.peer.to_string(), why);
-                Err(io::Error::other(why))
+                Err(io::Error::other(Error::new(Status::Usage, why)))
             }
             _ => Ok(()),
         }
@@ -265,7 +265,7 @@ impl Shared {
         self.terms.framing.ok_or_else(|| {
             let why = "one end carries datagrams, the other one bytes, and nothing says how they are framed";
             self.refusals.tell(&client.peer.to_string(), why);
-            io::Error::other(why)
+            io::Error::other(Error::new(Status::Usage, why))
         })
     }
 }

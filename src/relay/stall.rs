@@ -17,9 +17,12 @@ use crate::kernel;
 use crate::transport::given::Given;
 use crate::transport::waiting::look;
 
-/// How long nothing moves before there is a look. A socket has room for more only when a good part of what waits in it is
-/// gone, which may be megabytes: so long, a reader of 100 kB/s may seem to take nothing.
+/// How long nothing moves before there is a look.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// So many looks in a row find the same before it counts. A far end takes more only when a part of its own buffer is free
+/// again, which may be a megabyte or two: in 30 s that is a reader of less than 100 kB/s.
+const LOOKS: u32 = 6;
 
 /// When to look. The timer is there from the first stall on until nothing has waited for a while, as one for each of them
 /// would cost more than all the rest.
@@ -31,11 +34,13 @@ struct Watch {
     idle: Idle,
     /// What had moved by the last time, and what was still in the sockets then.
     seen: Option<(u64, usize)>,
+    /// So many looks found that unchanged.
+    unchanged: u32,
 }
 
 impl Stall {
-    /// Ready when neither `steps` nor what is `queued` has changed from one look to the next, while something waits to be
-    /// taken. It is to be asked again then.
+    /// Ready when neither `steps` nor what is `queued` has changed for [`LOOKS`], while something waits to be taken, and then
+    /// with each further look. It is to be asked again then.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -50,6 +55,7 @@ impl Stall {
             Box::new(Watch {
                 idle: Idle::new(LOOK),
                 seen: None,
+                unchanged: 0,
             })
         });
         loop {
@@ -60,7 +66,10 @@ impl Stall {
             }
             watch.idle = Idle::new(LOOK);
             let now = Some((steps, queued()));
-            if std::mem::replace(&mut watch.seen, now) == now {
+            let same = std::mem::replace(&mut watch.seen, now) == now;
+            watch.unchanged = if same { watch.unchanged + 1 } else { 0 };
+            if watch.unchanged >= LOOKS {
+                watch.unchanged = LOOKS;
                 return Poll::Ready(());
             }
         }
@@ -104,7 +113,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_who_takes_nothing_is_looked_at_again_and_again() {
         let (mut stall, start) = (Stall::default(), Instant::now());
-        for looks in [2, 3, 4] {
+        for looks in [LOOKS + 1, LOOKS + 2, LOOKS + 3] {
             poll_fn(|cx| stall.poll(cx, true, 7, || 100)).await;
             assert_eq!(start.elapsed(), looks * LOOK);
         }
@@ -139,6 +148,13 @@ mod tests {
         (Stream::new(near, facts), far)
     }
 
+    fn hung_up(stream: &Stream) -> bool {
+        let socket: &TcpStream = stream.downcast_ref().unwrap();
+        let mut looked = [PollFd::new(socket, PollFlags::empty())];
+        look(&mut looked).unwrap();
+        looked[0].revents().contains(PollFlags::HUP)
+    }
+
     #[tokio::test]
     async fn a_reset_is_known_before_anything_is_read() {
         let (mut near, mut far) = pair().await;
@@ -146,6 +162,9 @@ mod tests {
         assert!(broken(near.wire()).is_none());
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
+        while !hung_up(&near) {
+            tokio::task::yield_now().await;
+        }
         let error = broken(near.wire()).unwrap();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
@@ -157,13 +176,7 @@ mod tests {
         drop(far);
         // Nobody is there for this, which the system tells of with a reset.
         near.write_all(b"too late").await.unwrap();
-        let ended = |stream: &mut Stream| {
-            let socket: &TcpStream = stream.downcast_ref().unwrap();
-            let mut looked = [PollFd::new(socket, PollFlags::empty())];
-            look(&mut looked).unwrap();
-            looked[0].revents().contains(PollFlags::HUP)
-        };
-        while !ended(&mut near) {
+        while !hung_up(&near) {
             tokio::task::yield_now().await;
         }
         assert!(broken(near.wire()).is_none());

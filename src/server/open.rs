@@ -24,7 +24,7 @@ impl Open {
 
     /// How many streams are among them.
     pub(super) fn streams(&self) -> usize {
-        // In this order: one that begins in between counts for neither.
+        // One that begins in between may count as a stream, for that moment.
         let flows = self.flows.load(Acquire);
         self.count().saturating_sub(flows)
     }
