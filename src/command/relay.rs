@@ -33,10 +33,9 @@ Notes:
   once that one has taken nothing for half a minute; what it has not fetched
   from its connection by then may be lost with it. A client whose target cannot
   be had is closed, and the log says why; names are looked up for each
-  connection.
-  Clients wait while there are no descriptors (ulimit -n) for one and its
-  target; a quarter of them at most, and 512, are kept for pipes that bulk goes
-  through, and some for all else.
+  connection. Clients wait while there are no descriptors (ulimit -n) for one
+  and its target; a quarter of them at most, and 512, are kept for pipes that
+  bulk goes through, and some for all else.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
