@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tracing::debug;
+use tokio::net::TcpStream;
+use tracing::{Level, debug, enabled};
 
 use super::flows::{self, Told};
 use super::forward::{Forwarding, Parted, Side, forward, reset};
@@ -17,7 +18,7 @@ use super::framing::Framing;
 use super::pipe;
 use super::targets::{Taken, Targets};
 use crate::connection::refusals::Refusals;
-use crate::connection::{BoxFuture, Connection, Datagram, Facts, Stream};
+use crate::connection::{Address, BoxFuture, Connection, Datagram, Facts, Stream};
 use crate::error::{Error, Status, reason};
 use crate::layer::fault::chance::Chance;
 use crate::layer::fault::{Faults, Subject};
@@ -168,7 +169,7 @@ impl Met {
 impl Shared {
     /// Connects a client with its target; `None`: that carries datagrams, and all is over.
     async fn meet(&self, mut client: Stream) -> io::Result<Option<Met>> {
-        let (target, taken) = match self.targets.connect(client.facts(), &self.refusals).await {
+        let (mut target, taken) = match self.targets.connect(client.facts(), &self.refusals).await {
             Ok((Connection::Stream(stream), taken)) => (stream, taken),
             Ok((Connection::Datagram(target), _taken)) => {
                 // In a box, as most clients have no need of the room.
@@ -182,7 +183,10 @@ impl Shared {
                 return Err(io::Error::other(error));
             }
         };
-        say(client.facts(), target.facts());
+        if enabled!(Level::DEBUG) {
+            let from = leaves_from(&mut target);
+            say(client.facts(), target.facts(), &from);
+        }
         let (client, target) = self.between(client, target);
         Ok(Some(Met {
             forwarding: forward(client, target, self.terms.idle),
@@ -203,7 +207,7 @@ impl Shared {
             return Err(error);
         }
         let framing = self.framing(client.facts())?;
-        say(client.facts(), target.facts());
+        say(client.facts(), target.facts(), &target.facts().local);
         let told = self.told(client.facts(), target.facts());
         let client_is = Client::Stream {
             quiet: self.terms.quiet,
@@ -228,7 +232,7 @@ impl Shared {
             }
         };
         self.closes_none(&facts)?;
-        say(&facts, target.facts());
+        say(&facts, target.facts(), &target.facts().local);
         let told = self.told(&facts, target.facts());
         match target {
             Connection::Datagram(target) => {
@@ -270,8 +274,15 @@ impl Shared {
     }
 }
 
-fn say(client: &Facts, target: &Facts) {
-    debug!(peer = %client.peer, "forwarding to {} from {}", target.peer, target.local);
+fn say(client: &Facts, target: &Facts, from: &Address) {
+    debug!(peer = %client.peer, "forwarding to {} from {from}", target.peer);
+}
+
+/// Our end of the connection to a target, which was not asked for when connecting.
+fn leaves_from(target: &mut Stream) -> Address {
+    let socket = target.wire().carrier::<TcpStream>();
+    let asked = socket.and_then(|socket| socket.local_addr().ok());
+    asked.map_or_else(|| target.facts().local.clone(), Address::Inet)
 }
 
 fn why(parted: Parted) -> io::Error {

@@ -24,6 +24,7 @@ mod sole;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -317,10 +318,11 @@ impl Server {
             return self.accept_one(&mut *listener, &at, stop).await;
         }
         let mut shortage = Shortage::default();
+        let mut told = pin!(stop.told());
         loop {
             let (accepted, permit) = tokio::select! {
                 biased;
-                () = stop.told() => {
+                () = &mut told => {
                     // The runtime hears of those who came last before it comes back.
                     tokio::task::yield_now().await;
                     self.accept_waiting(&mut *listener, &at);

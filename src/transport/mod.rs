@@ -121,7 +121,8 @@ pub struct ServerRole {
 /// Opens connections; it may be asked again and again.
 pub trait Connector: Send + Sync + fmt::Debug {
     /// Opens one connection, established to its last layer, within the endpoint's own time limit. `client` is what is
-    /// known of the connection on whose behalf, where there is one; a layer may tell the other end.
+    /// known of the connection on whose behalf, where there is one; a layer may tell the other end. Our own end may stay unnamed
+    /// then, as to ask the system for it costs each connection and hardly anybody looks.
     fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>>;
 
     /// Who can look at the certificates of the far end; `None` where nobody is verified by one.

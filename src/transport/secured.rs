@@ -127,7 +127,7 @@ impl SecureClient {
     async fn open(&self, deadline: Instant, client: Option<&Facts>) -> Result<Stream> {
         match &self.below {
             Below::Tcp(target) => {
-                let (stream, facts) = target.connect().await?;
+                let (stream, facts) = target.connect(client).await?;
                 Ok(Stream::new(stream, facts))
             }
             Below::Endpoint(connector) => {

@@ -4,13 +4,15 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 
 use super::race::{ATTEMPT_DELAY, Attempt, interleave, lacking, list, race};
@@ -54,22 +56,48 @@ pub struct Target {
     pub bind_address: Option<String>,
     /// The limit on resolving and connecting together.
     pub timeout: Duration,
+    /// What the socket is told.
+    pub options: Options,
+}
+
+/// Options of a client's socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
     /// Small writes leave at once (`TCP_NODELAY`).
     pub nodelay: bool,
     /// Idle time after which the kernel probes the peer.
     pub keepalive: Option<Duration>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            nodelay: true,
+            keepalive: None,
+        }
+    }
+}
+
 impl Target {
-    /// Connects to whichever address of the host answers first, as RFC 8305 has it.
+    /// Connects to whichever address of the host answers first, as RFC 8305 has it. As [`Connector::connect`] has it, our end
+    /// stays unnamed where it is on behalf of a `client`.
+    ///
+    /// [`Connector::connect`]: super::Connector::connect
     ///
     /// # Errors
     /// Status 3 with each address and its reason, status 4 when the time limit comes first.
-    pub async fn connect(&self) -> Result<(TcpStream, Facts)> {
+    pub async fn connect(&self, client: Option<&Facts>) -> Result<(TcpStream, Facts)> {
         let mut attempts = Vec::new();
-        match within(self.timeout, self.attempt_all(&mut attempts)).await {
+        let attempted = {
+            let attempting = pin!(self.attempt_all(&mut attempts));
+            within(self.timeout, attempting).await
+        };
+        match attempted {
             Ok(Ok(Some((stream, address)))) => {
-                let local = stream.local_addr().map_or(Address::Unnamed, Address::Inet);
+                let local = match client {
+                    None => stream.local_addr().map_or(Address::Unnamed, Address::Inet),
+                    Some(_) => Address::Unnamed,
+                };
                 // The system is asked for what we know only where it was told "any".
                 let peer = match address.ip().is_unspecified() {
                     false => Address::Inet(address),
@@ -91,31 +119,57 @@ impl Target {
     }
 
     async fn attempt_all(&self, attempts: &mut Vec<Attempt>) -> Result<Option<(TcpStream, SocketAddr)>> {
-        let addresses = resolve(&self.host, self.port, self.family).await?;
-        let local: Arc<[SocketAddr]> = match &self.bind_address {
-            None => Arc::new([]),
-            Some(name) => resolve(name, 0, self.family).await?.into(),
+        let local = match &self.bind_address {
+            None => Vec::new(),
+            Some(name) => resolve(name, 0, self.family).await?,
         };
+        if let Some(address) = self.literal() {
+            return Ok(self.attempt_one(address, &local, attempts).await);
+        }
+        let addresses = resolve(&self.host, self.port, self.family).await?;
         if let [address] = addresses[..] {
             // The common case takes no task of its own.
-            return match attempt(address, local, self.nodelay, self.keepalive).await {
-                Ok(stream) => Ok(Some(stream)),
-                Err(error) => {
-                    attempts.push((address, Some(error)));
-                    Ok(None)
-                }
-            };
+            return Ok(self.attempt_one(address, &local, attempts).await);
         }
-        let (nodelay, keepalive) = (self.nodelay, self.keepalive);
-        let one = move |address| attempt(address, Arc::clone(&local), nodelay, keepalive);
-        Ok(race(interleave(addresses), ATTEMPT_DELAY, one, attempts).await)
+        let options = self.options;
+        let local: Arc<[SocketAddr]> = local.into();
+        let one = move |address| {
+            let local = Arc::clone(&local);
+            async move { Ok((attempt(address, &local, options).await?, address)) }
+        };
+        // In a box, as most connections have no need of the room.
+        let racing = Box::pin(race(interleave(addresses), ATTEMPT_DELAY, one, attempts));
+        Ok(racing.await)
+    }
+
+    async fn attempt_one(
+        &self,
+        address: SocketAddr,
+        local: &[SocketAddr],
+        attempts: &mut Vec<Attempt>,
+    ) -> Option<(TcpStream, SocketAddr)> {
+        match attempt(address, local, self.options).await {
+            Ok(stream) => Some((stream, address)),
+            Err(error) => {
+                attempts.push((address, Some(error)));
+                None
+            }
+        }
+    }
+
+    /// The address, where it is none that has to be looked up.
+    fn literal(&self) -> Option<SocketAddr> {
+        let ip = self.host.parse().ok().filter(|&ip| self.family.takes(ip))?;
+        Some(SocketAddr::new(ip, self.port))
     }
 }
 
 /// As `tokio::time::timeout`, but the clock is started only once the runtime has heard what came of the first attempt: a
 /// timer wakes the runtime, and costs two system calls that a connection nearby, which stands by then, can do without.
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> std::result::Result<T, Elapsed> {
-    let mut work = pin!(work);
+async fn within<T>(
+    limit: Duration,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> std::result::Result<T, Elapsed> {
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Ok(done);
     }
@@ -167,31 +221,36 @@ fn nobody(error: &io::Error) -> bool {
         Kind::NetworkUnreachable,
         Kind::AddrNotAvailable,
     ];
-    kinds.contains(&error.kind())
-        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
-async fn attempt(
-    address: SocketAddr,
-    local: Arc<[SocketAddr]>,
-    nodelay: bool,
-    keepalive: Option<Duration>,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    if let Some(local) = leaving_from(&local, address)? {
-        socket.bind(local)?;
+/// One attempt. It differs from [`tokio::net::TcpSocket::connect`] in what it costs where it succeeds: the system is asked what
+/// went wrong only after it has said that something did.
+async fn attempt(address: SocketAddr, local: &[SocketAddr], options: Options) -> io::Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    if let Some(local) = leaving_from(local, address)? {
+        socket.bind(&local.into())?;
     }
-    if nodelay {
-        socket.set_nodelay(true)?;
+    if options.nodelay {
+        socket.set_tcp_nodelay(true)?;
     }
-    if let Some(idle) = keepalive {
-        SockRef::from(&socket).set_tcp_keepalive(&keep_alive(idle))?;
+    if let Some(idle) = options.keepalive {
+        socket.set_tcp_keepalive(&keep_alive(idle))?;
     }
-    Ok((socket.connect(address).await?, address))
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+    // A socket that could not be connected is one that takes no more.
+    if stream.ready(Interest::WRITABLE).await?.is_write_closed()
+        && let Some(error) = stream.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(stream)
 }
 
 /// Which of the addresses to leave from, of those that were asked for, leads to `address`; `None`: the system chooses.
@@ -329,7 +388,53 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    fn target(host: &str, port: u16) -> Target {
+        Target {
+            host: host.to_owned(),
+            port,
+            family: Family::Any,
+            bind_address: None,
+            timeout: Duration::from_secs(10),
+            options: Options::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn our_end_is_asked_for_where_the_connection_is_our_own() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        let target = target("127.0.0.1", there.port());
+        let (stream, own) = target.connect(None).await.unwrap();
+        assert_eq!(own.local, Address::Inet(stream.local_addr().unwrap()));
+        assert!(stream.nodelay().unwrap());
+        let (_stream, of_another) = target.connect(Some(&own)).await.unwrap();
+        assert_eq!(of_another.local, Address::Unnamed);
+        assert_eq!(of_another.peer, Address::Inet(there));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_by_address_and_by_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        for host in ["127.0.0.1", "localhost"] {
+            let error = target(host, port).connect(None).await.unwrap_err();
+            assert!(error.is_absence(), "{error}");
+            assert!(error.to_string().contains("connection refused"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_of_the_other_family_is_none() {
+        let mut target = target("127.0.0.1", 1);
+        target.family = Family::V6;
+        let error = target.connect(None).await.unwrap_err();
+        assert_eq!(error.to_string(), "`127.0.0.1` has no IPv6 address");
+    }
 
     #[test]
     fn an_unspecified_address_is_shown_as_loopback() {

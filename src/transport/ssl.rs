@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::secured::{
     Below, PASSPHRASE_FILE, SecureClient, SecureServer, TIMEOUT, client_identity, passphrases, verified_name,
 };
-use super::socket::{BACKLOG, Family, Listen, Target};
+use super::socket::{BACKLOG, Family, Listen, Options, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
 use crate::diagnostic::quoted;
 use crate::endpoint::{Args, Kind, Param, Refused, ValueKind, nearest};
@@ -131,8 +131,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
             .given("bindAddress")
             .then(|| args.host("bindAddress").to_owned()),
         timeout,
-        nodelay: true,
-        keepalive: None,
+        options: Options::default(),
     });
     Ok(Box::new(SecureClient::new(below, settings, timeout)))
 }

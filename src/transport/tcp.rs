@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::listening::{accept_on, endpoint_of};
-use super::socket::{BACKLOG, Family, Listen, Target, bind_beside, not_bound};
+use super::socket::{BACKLOG, Family, Listen, Options, Target, bind_beside, not_bound};
 use super::{Binder, Bound, ClientRole, Connector, Listener, ServerRole, Transport};
 use crate::connection::{BoxFuture, Connection, Facts, Stream};
 use crate::endpoint::{Args, Param, ValueKind};
@@ -143,8 +143,10 @@ fn connector(args: &Args, family: Family) -> Box<dyn Connector> {
             .given("bindAddress")
             .then(|| args.host("bindAddress").to_owned()),
         timeout: args.duration("timeout").unwrap_or(TIMEOUT),
-        nodelay: args.flag("nodelay"),
-        keepalive: args.duration("keepalive"),
+        options: Options {
+            nodelay: args.flag("nodelay"),
+            keepalive: args.duration("keepalive"),
+        },
     }))
 }
 
@@ -152,9 +154,9 @@ fn connector(args: &Args, family: Family) -> Box<dyn Connector> {
 struct Tcp(Target);
 
 impl Connector for Tcp {
-    fn connect<'a>(&'a self, _: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
-        Box::pin(async {
-            let (stream, facts) = self.0.connect().await?;
+    fn connect<'a>(&'a self, client: Option<&'a Facts>) -> BoxFuture<'a, Result<Connection>> {
+        Box::pin(async move {
+            let (stream, facts) = self.0.connect(client).await?;
             Ok(Connection::Stream(Stream::new(stream, facts)))
         })
     }

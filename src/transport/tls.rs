@@ -8,7 +8,7 @@ use super::secured::{
     Below, PASSPHRASE_FILE, SecureClient, SecureServer, TIMEOUT, client_identity, needs, passphrases,
     verified_name,
 };
-use super::socket::{Family, Listen, Target};
+use super::socket::{Family, Listen, Options, Target};
 use super::{Binder, ClientRole, Connector, ServerRole, Transport};
 use crate::cert::Pin;
 use crate::diagnostic::quoted;
@@ -208,8 +208,7 @@ fn connector(args: &Args) -> Result<Box<dyn Connector>, Refused> {
                 .given("bindAddress")
                 .then(|| args.host("bindAddress").to_owned()),
             timeout,
-            nodelay: true,
-            keepalive: None,
+            options: Options::default(),
         }),
     };
     Ok(Box::new(SecureClient::new(below, settings, timeout)))
