@@ -9,6 +9,7 @@ pub mod forward;
 mod framed;
 pub mod framing;
 mod idle;
+mod owed;
 mod pipe;
 pub mod resumable;
 pub mod service;

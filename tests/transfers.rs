@@ -3,8 +3,9 @@
 //! Absent: which way bulk takes, and ends in good order.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -16,6 +17,22 @@ const POINTS: [usize; 6] = [0, 1, 4096, 65_537, 1_048_576, 3_000_001];
 
 /// More than what comes before any of them, and all that fits into buffers besides.
 const ALL: usize = 24_000_000;
+
+/// Bytes that the far end's kernel has not confirmed.
+fn unacknowledged(peer: &TcpStream) -> usize {
+    let end = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => format!("{:08X}:{:04X}", u32::from(ip).swap_bytes(), address.port()),
+        IpAddr::V6(_) => panic!("IPv4 is used here"),
+    };
+    let ends = [end(peer.local_addr().unwrap()), end(peer.peer_addr().unwrap())];
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut rows = table
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row[1..3] == ends).unwrap();
+    let (queued, _) = row[4].split_once(':').unwrap();
+    usize::from_str_radix(queued, 16).unwrap()
+}
 
 /// Sends it all, as far as it is taken.
 fn flood(mut peer: TcpStream) -> std::thread::JoinHandle<()> {
@@ -147,6 +164,37 @@ fn a_relay_passes_on_what_came_before_a_reset() {
             let error = second.read(&mut [0]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{point}");
         }
+    }
+    relay.stop().status(0);
+}
+
+#[test]
+fn who_reads_slowly_gets_what_came_before_a_reset() {
+    // More than one kernel holds, and less than those of the relay and the reader.
+    const SENT: usize = 2_000_000;
+    let (target, endpoint) = listener();
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &endpoint]).start();
+    for up in [true, false] {
+        let client = dial(relay.address());
+        let server = accept(&target);
+        let (mut first, mut second) = if up { (client, server) } else { (server, client) };
+        first.write_all(&noise(ALL)[..SENT]).unwrap();
+        eventually("the relay to have it", || {
+            (unacknowledged(&first) == 0).then_some(())
+        });
+        reset(first);
+        let mut got = Vec::new();
+        let mut piece = [0; 65_536];
+        let error = loop {
+            match second.read(&mut piece) {
+                Ok(0) => panic!("an end after {} bytes", got.len()),
+                Ok(read) => got.extend_from_slice(&piece[..read]),
+                Err(error) => break error,
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_begins(&got, SENT);
     }
     relay.stop().status(0);
 }

@@ -14,6 +14,7 @@ use tracing::{Level, debug, enabled};
 use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
+use super::owed::{owed, taken};
 use super::stall::{Stall, broken, queued};
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
@@ -31,7 +32,7 @@ pub enum Side {
 /// Why the two were parted before both had ended.
 #[derive(Debug)]
 pub enum Parted {
-    /// A connection failed. All that had arrived on it was passed on.
+    /// A connection failed. All that had arrived on it was passed on; [`Forwarding::owes`] tells whether it was taken.
     Lost(Side, io::Error),
     /// Nothing moved for so long.
     Idle(Duration),
@@ -72,6 +73,7 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
         down: Way::default(),
         idle: idle.map(|limit| Box::new(Idle::new(limit))),
         stall: Stall::default(),
+        given_up: false,
         turn: false,
     }
 }
@@ -89,6 +91,8 @@ pub struct Forwarding {
     down: Way,
     idle: Option<Box<Idle>>,
     stall: Stall,
+    /// What was written last is not taken, and was waited for already.
+    given_up: bool,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
 }
@@ -173,6 +177,20 @@ impl Way {
 }
 
 impl Forwarding {
+    /// Whether letting go of the two now, which resets them, would cost one of them something that was written to it.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        !self.given_up && (owed(&self.client) > 0 || owed(&self.target) > 0)
+    }
+
+    /// Resets each of the two as soon as it has taken what was written to it, or takes nothing any more.
+    pub async fn settle(self) {
+        if let Some(peer) = &self.peer {
+            debug!(%peer, "lost: the reset waits for what came before");
+        }
+        tokio::join!(settle(self.client), settle(self.target));
+    }
+
     /// Ends both connections in good order, so that all that has passed arrives.
     pub async fn part(self) {
         if let Some(peer) = &self.peer {
@@ -225,11 +243,14 @@ impl Forwarding {
         while self.stall.poll(cx, up || down, steps, waiting).is_ready() {
             // Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that
             // will not come. As long as it is taken, it is passed on first.
-            if let Some(error) = self.up.abandoned(&mut self.down, client) {
-                return Poll::Ready(Err(Parted::Lost(Side::Client, error)));
-            }
-            if let Some(error) = self.down.abandoned(&mut self.up, target) {
-                return Poll::Ready(Err(Parted::Lost(Side::Target, error)));
+            let client_lost = self.up.abandoned(&mut self.down, client);
+            let lost = client_lost.map(|error| (Side::Client, error)).or_else(|| {
+                let target_lost = self.down.abandoned(&mut self.up, target);
+                target_lost.map(|error| (Side::Target, error))
+            });
+            if let Some((side, error)) = lost {
+                self.given_up = true;
+                return Poll::Ready(Err(Parted::Lost(side, error)));
             }
         }
         Poll::Pending
@@ -241,6 +262,10 @@ async fn leave(mut wire: Wire) {
     if wire.shutdown().await.is_ok() {
         let _ = tokio::io::copy(&mut wire, &mut tokio::io::sink()).await;
     }
+}
+
+async fn settle(wire: Wire) {
+    taken(move || owed(&wire)).await;
 }
 
 /// Has the connection end with a reset when it is dropped, where it is one that can, whoever looks on: a layer such as TLS

@@ -145,10 +145,10 @@ impl Future for Pair {
                     Some(met) => *self = Pair::Met(met),
                 },
                 Pair::Met(met) => match ready!(Pin::new(&mut met.forwarding).poll(cx)) {
-                    Err(Parted::Enough(_)) => {
+                    Err(parted) if met.lasts(&parted) => {
                         let over = Pair::Apart(Box::pin(std::future::ready(Ok(None))));
                         if let Pair::Met(met) = std::mem::replace(&mut *self, over) {
-                            *self = Pair::Apart(Box::pin(met.part()));
+                            *self = Pair::Apart(Box::pin(met.part(parted)));
                         }
                     }
                     done => return Poll::Ready(done.map_err(why)),
@@ -159,10 +159,28 @@ impl Future for Pair {
 }
 
 impl Met {
-    async fn part(self) -> io::Result<Option<Met>> {
-        self.forwarding.part().await;
+    /// Whether there is more to do once the two have parted than to let go of them.
+    fn lasts(&self, parted: &Parted) -> bool {
+        match parted {
+            Parted::Enough(_) => true,
+            Parted::Lost(..) => self.forwarding.owes(),
+            Parted::Idle(_) => false,
+        }
+    }
+
+    async fn part(self, parted: Parted) -> io::Result<Option<Met>> {
+        let parted = match parted {
+            Parted::Enough(_) => {
+                self.forwarding.part().await;
+                Ok(None)
+            }
+            lost => {
+                self.forwarding.settle().await;
+                Err(why(lost))
+            }
+        };
         drop(self.taken);
-        Ok(None)
+        parted
     }
 }
 

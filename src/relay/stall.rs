@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// again, which may be a megabyte or two: in 30 s that is a reader of less than 100 kB/s.
 const LOOKS: u32 = 6;
 
+/// Whoever takes nothing for so long is not waited for when all else is over.
+pub(super) const TAKES_NOTHING: Duration = Duration::from_secs(LOOK.as_secs() * LOOKS as u64);
+
 /// When to look. The timer is there from the first stall on until nothing has waited for a while, as one for each of them
 /// would cost more than all the rest.
 #[derive(Debug, Default)]
