@@ -11,6 +11,7 @@ pub mod framing;
 mod idle;
 mod owed;
 mod pipe;
+mod resting;
 pub mod resumable;
 pub mod service;
 mod stall;

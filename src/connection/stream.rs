@@ -18,10 +18,17 @@ use super::tap::count::Count;
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The concrete type, for an engine that can do better with a bare socket.
     fn as_any(&self) -> &dyn Any;
+
+    /// The same, for whoever takes it.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {
     fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
 }
@@ -242,6 +249,24 @@ impl Wire {
     pub fn bare<T: 'static>(&self) -> Option<&T> {
         // Through the box: the trait object's own type is asked, not `Box<dyn Io>`.
         (*self.io).as_any().downcast_ref()
+    }
+
+    /// Makes something else of the bare `T` below, if nothing stands in front of it; says whether it is one.
+    ///
+    /// # Errors
+    /// What making it comes to. The `T` is gone then, and there is nothing to be read or written any more.
+    pub fn exchange<T: 'static>(
+        &mut self,
+        make: impl FnOnce(T) -> io::Result<Box<dyn Io>>,
+    ) -> io::Result<bool> {
+        if self.bare::<T>().is_none() {
+            return Ok(false);
+        }
+        let bare = std::mem::replace(&mut self.io, Box::new(tokio::io::empty()));
+        if let Ok(bare) = bare.into_any().downcast() {
+            self.io = make(*bare)?;
+        }
+        Ok(true)
     }
 
     /// The bare `T` below, if nothing stands in front of it that cannot be seen through. It is not to be read or written:

@@ -13,6 +13,7 @@ use rustix::net::sockopt::socket_type;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::resting::Resting;
 use crate::connection::Wire;
 use crate::transport::descriptor::Kind;
 use crate::transport::given::Given;
@@ -23,6 +24,8 @@ use crate::transport::waiting::{Waiting, ask, look};
 pub(super) enum Bare<'a> {
     Tcp(&'a TcpStream),
     Unix(&'a UnixStream),
+    /// One of these that is not waited for.
+    Resting(&'a Resting),
     /// A descriptor that somebody else opened.
     Given(&'a Waiting),
 }
@@ -89,7 +92,9 @@ impl fmt::Display for Hindrance {
 
 /// Whether it is a socket that we opened ourselves.
 pub(super) fn is_socket(wire: &Wire) -> bool {
-    wire.downcast_ref::<TcpStream>().is_some() || wire.downcast_ref::<UnixStream>().is_some()
+    wire.downcast_ref::<TcpStream>().is_some()
+        || wire.downcast_ref::<UnixStream>().is_some()
+        || wire.downcast_ref::<Resting>().is_some()
 }
 
 /// The way from what is read to what is written, if the kernel has one.
@@ -144,14 +149,26 @@ impl<'a> Bare<'a> {
         if let Some(unix) = at(wire, reach) {
             return Ok(Bare::Unix(unix));
         }
+        if let Some(resting) = at(wire, reach) {
+            return Ok(Bare::Resting(resting));
+        }
         let given = at::<Given>(wire, reach).ok_or(Hindrance::Covered)?;
         half(given).map(Bare::Given).ok_or(Hindrance::Device)
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Bare::Tcp(_) | Bare::Unix(_) => Kind::Socket,
+            Bare::Tcp(_) | Bare::Unix(_) | Bare::Resting(_) => Kind::Socket,
             Bare::Given(given) => given.kind(),
+        }
+    }
+
+    /// Whether it is one that can be reset.
+    pub(super) fn is_tcp(&self) -> bool {
+        match self {
+            Bare::Tcp(_) => true,
+            Bare::Resting(resting) => resting.is_tcp(),
+            Bare::Unix(_) | Bare::Given(_) => false,
         }
     }
 
@@ -162,7 +179,7 @@ impl<'a> Bare<'a> {
     /// Whether reading alone shows its end, at times.
     pub(super) fn may_end_unheard(&self) -> bool {
         match self {
-            Bare::Tcp(_) | Bare::Unix(_) => false,
+            Bare::Tcp(_) | Bare::Unix(_) | Bare::Resting(_) => false,
             Bare::Given(given) => given.may_end_unheard(),
         }
     }
@@ -170,14 +187,14 @@ impl<'a> Bare<'a> {
     /// Whether a socket carries bytes rather than messages.
     fn is_stream(&self) -> bool {
         match self {
-            Bare::Tcp(_) | Bare::Unix(_) => true,
+            Bare::Tcp(_) | Bare::Unix(_) | Bare::Resting(_) => true,
             Bare::Given(given) => socket_type(given.get()).is_ok_and(|kind| kind == SocketType::STREAM),
         }
     }
 
     pub(super) fn blocks(&self) -> bool {
         match self {
-            Bare::Tcp(_) | Bare::Unix(_) => false,
+            Bare::Tcp(_) | Bare::Unix(_) | Bare::Resting(_) => false,
             Bare::Given(given) => given.blocks(),
         }
     }
@@ -193,6 +210,7 @@ impl<'a> Bare<'a> {
         match self {
             Bare::Tcp(socket) => socket.poll_read_ready(cx),
             Bare::Unix(socket) => socket.poll_read_ready(cx),
+            Bare::Resting(_) => Poll::Pending,
             Bare::Given(given) => given.poll_read_ready(cx),
         }
     }
@@ -201,6 +219,10 @@ impl<'a> Bare<'a> {
         match self {
             Bare::Tcp(socket) => socket.poll_write_ready(cx),
             Bare::Unix(socket) => socket.poll_write_ready(cx),
+            Bare::Resting(socket) => {
+                socket.want();
+                Poll::Pending
+            }
             Bare::Given(given) => given.poll_write_ready(cx),
         }
     }
@@ -211,6 +233,7 @@ impl<'a> Bare<'a> {
         match self {
             Bare::Tcp(socket) => socket.try_io(Interest::READABLE, work),
             Bare::Unix(socket) => socket.try_io(Interest::READABLE, work),
+            Bare::Resting(_) => Err(io::ErrorKind::WouldBlock.into()),
             Bare::Given(given) => given.try_io(Interest::READABLE, || {
                 if given.blocks() {
                     ask(given.get(), PollFlags::IN)?;
@@ -225,6 +248,7 @@ impl<'a> Bare<'a> {
         match self {
             Bare::Tcp(socket) => socket.try_io(Interest::WRITABLE, work),
             Bare::Unix(socket) => socket.try_io(Interest::WRITABLE, work),
+            Bare::Resting(_) => Err(io::ErrorKind::WouldBlock.into()),
             Bare::Given(given) => given.try_io(Interest::WRITABLE, work),
         }
     }
@@ -255,6 +279,7 @@ impl AsFd for Bare<'_> {
         match self {
             Bare::Tcp(socket) => socket.as_fd(),
             Bare::Unix(socket) => socket.as_fd(),
+            Bare::Resting(socket) => socket.as_fd(),
             Bare::Given(given) => given.get().as_fd(),
         }
     }

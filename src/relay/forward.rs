@@ -2,6 +2,7 @@
 //! Absent: where the connections came from, and which of the peers asked for it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,10 +16,12 @@ use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
 use super::owed::{owed, taken};
+use super::resting::{self, Resting, Waking};
 use super::stall::{Stall, broken, queued};
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
 use crate::layer::fault::CloseAfter;
+use crate::transport::given::Given;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,8 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
         idle: idle.map(|limit| Box::new(Idle::new(limit))),
         stall: Stall::default(),
         given_up: false,
+        rests: None,
+        waking: Waking::default(),
         turn: false,
     }
 }
@@ -93,6 +98,9 @@ pub struct Forwarding {
     stall: Stall,
     /// What was written last is not taken, and was waited for already.
     given_up: bool,
+    /// Who rests, as the other one takes nothing of what he sent.
+    rests: Option<Side>,
+    waking: Waking,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
 }
@@ -101,6 +109,7 @@ impl Future for Forwarding {
     type Output = Result<(), Parted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        resting::woken();
         let polled = self.advance(cx);
         if let Poll::Ready(Err(Parted::Lost(..) | Parted::Idle(_))) = polled {
             reset_wire(&self.client);
@@ -202,22 +211,13 @@ impl Forwarding {
     }
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Parted>> {
-        let (client, target) = (&mut self.client, &mut self.target);
-        self.turn = !self.turn;
-        for up in [self.turn, !self.turn] {
-            if up {
-                let polled = self.up.poll(cx, client, target);
-                polled.map_err(|error| Parted::lost(Side::Client, error))?;
-                if self.up.lost.is_some() || self.up.closes(client) {
-                    self.down.direction.withhold_end();
-                }
-            } else {
-                let polled = self.down.poll(cx, target, client);
-                polled.map_err(|error| Parted::lost(Side::Target, error))?;
-                if self.down.lost.is_some() || self.down.closes(target) {
-                    self.up.direction.withhold_end();
-                }
-            }
+        self.move_on(cx)?;
+        while let Some(side) = self.rested() {
+            self.rests = None;
+            let woken = resting::wake(self.wire(side));
+            woken.map_err(|error| Parted::Lost(side, error))?;
+            // Once more, so that it is waited for.
+            self.move_on(cx)?;
         }
         if self.peer.is_some() {
             let ways = [&self.up.direction, &self.down.direction];
@@ -253,8 +253,67 @@ impl Forwarding {
                 return Poll::Ready(Err(Parted::Lost(side, error)));
             }
         }
+        let side = match (up, down) {
+            (true, false) if !is_given(target) => Some(Side::Client),
+            (false, true) if !is_given(client) => Some(Side::Target),
+            _ => None,
+        };
+        if self.waking.pays(side.is_some(), steps)
+            && self.rests.is_none()
+            && let Some(side) = side
+        {
+            let rests = resting::rest(self.wire(side));
+            let rests = rests.map_err(|error| Parted::Lost(side, error))?;
+            self.rests = rests.then_some(side);
+        }
         Poll::Pending
     }
+
+    /// Moves what can be moved, both ways.
+    fn move_on(&mut self, cx: &mut Context<'_>) -> Result<(), Parted> {
+        let (client, target) = (&mut self.client, &mut self.target);
+        self.turn = !self.turn;
+        for up in [self.turn, !self.turn] {
+            if up {
+                let polled = self.up.poll(cx, client, target);
+                polled.map_err(|error| Parted::lost(Side::Client, error))?;
+                if self.up.lost.is_some() || self.up.closes(client) {
+                    self.down.direction.withhold_end();
+                }
+            } else {
+                let polled = self.down.poll(cx, target, client);
+                polled.map_err(|error| Parted::lost(Side::Target, error))?;
+                if self.down.lost.is_some() || self.down.closes(target) {
+                    self.up.direction.withhold_end();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wire(&mut self, side: Side) -> &mut Wire {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Target => &mut self.target,
+        }
+    }
+
+    /// Who rests and is to do so no longer: there is something for it, or all that it sent before is taken.
+    fn rested(&self) -> Option<Side> {
+        let side = self.rests?;
+        let (wire, way) = match side {
+            Side::Client => (&self.client, &self.up),
+            Side::Target => (&self.target, &self.down),
+        };
+        let is_wanted = wire.bare().is_some_and(Resting::is_wanted);
+        (is_wanted || !way.is_stalled()).then_some(side)
+    }
+}
+
+/// Whether it is a descriptor that somebody else opened. Such a sink and the socket that it is spliced from are asked in one
+/// call, which takes a socket that rests for one that has nothing.
+fn is_given(wire: &Wire) -> bool {
+    wire.bare::<Given>().is_some()
 }
 
 /// Ends our half, and throws away what comes until the other one ends.
@@ -275,11 +334,15 @@ pub fn reset(stream: &mut Stream) {
 }
 
 fn reset_wire(wire: &Wire) {
-    if let Some(socket) = wire.beneath::<TcpStream>() {
+    let resting = wire.bare::<Resting>().filter(|resting| resting.is_tcp());
+    let socket = wire.beneath::<TcpStream>().map(AsFd::as_fd);
+    if let Some(socket) = socket.or_else(|| resting.map(AsFd::as_fd)) {
         // If it fails, the connection is gone already.
-        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
     }
 }
 
+#[cfg(test)]
+mod at_rest;
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use super::bare::{Bare, Reach};
 use super::stall::TAKES_NOTHING;
 use crate::connection::Wire;
 use crate::kernel;
+use crate::transport::given::Given;
 
 /// The system tells nobody when the last of it is taken. So it is asked, after so long for the first time,
 const ASK_FIRST: Duration = Duration::from_millis(2);
@@ -19,8 +20,10 @@ const ASK: Duration = Duration::from_millis(250);
 
 /// Bytes in a connection that a reset would drop, if it is one that knows resets.
 pub(super) fn owed(to: &Wire) -> usize {
-    let socket = to.carrier::<TcpStream>();
-    socket.map_or(0, |socket| kernel::unsent(socket.as_fd()).unwrap_or(0))
+    match Bare::reached(to, Given::sink, Reach::Carrier) {
+        Ok(socket) if socket.is_tcp() => kernel::unsent(socket.as_fd()).unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Returns when nothing is `owed` any more, or none of it was taken for [`TAKES_NOTHING`].

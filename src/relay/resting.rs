@@ -1,0 +1,246 @@
+//! A socket that nobody waits for: nothing of it is read for now, and each piece that arrives there would wake us in vain, as
+//! a runtime that waits for a socket waits for both of its directions.
+//! Absent: who it is that rests.
+
+use std::cell::Cell;
+use std::io;
+use std::net;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
+
+use crate::connection::Wire;
+use crate::connection::stream::Io;
+
+/// A rest costs four system calls. So often the thread has to be woken in vain in a stall for that to be less.
+const VAIN_MIN: i64 = 4;
+
+/// So many stalls are rested through before one is counted again: whoever rests is not woken, and does not know.
+const RESTS: u8 = 32;
+
+/// Whether it pays to rest, by what came of the stalls before.
+#[derive(Debug, Default)]
+pub(super) struct Waking(Option<Box<Stalls>>);
+
+#[derive(Debug, Default)]
+struct Stalls {
+    /// What had moved when this one began; `None`: nothing waits.
+    steps: Option<u64>,
+    /// How often we had been woken in vain by then, where that is counted.
+    vain: Option<i64>,
+    rests_left: u8,
+}
+
+impl Waking {
+    /// One by which each stall is to be rested through.
+    #[cfg(test)]
+    pub(super) fn always() -> Self {
+        Waking(Some(Box::new(Stalls {
+            rests_left: u8::MAX,
+            ..Stalls::default()
+        })))
+    }
+
+    /// To be asked whenever nothing more can be done for now, with what has moved so far. True once in each stall that is to
+    /// be rested through.
+    pub(super) fn pays(&mut self, is_stalled: bool, steps: u64) -> bool {
+        self.pays_by(is_stalled, steps, vain)
+    }
+
+    fn pays_by(&mut self, is_stalled: bool, steps: u64, vain: impl Fn() -> i64) -> bool {
+        if self.0.is_none() && !is_stalled {
+            return false;
+        }
+        let stalls = self.0.get_or_insert_default();
+        if stalls.steps == Some(steps) && is_stalled {
+            return false;
+        }
+        if let (Some(_), Some(before)) = (stalls.steps.take(), stalls.vain.take())
+            && vain() - before >= VAIN_MIN
+        {
+            stalls.rests_left = RESTS;
+        }
+        if !is_stalled {
+            return false;
+        }
+        stalls.steps = Some(steps);
+        if stalls.rests_left == 0 {
+            stalls.vain = Some(vain());
+            return false;
+        }
+        stalls.rests_left -= 1;
+        true
+    }
+}
+
+thread_local! {
+    /// How often a pair of this thread had something to look at.
+    static LOOKS: Cell<i64> = const { Cell::new(0) };
+}
+
+/// To be called whenever a pair is woken.
+pub(super) fn woken() {
+    LOOKS.set(LOOKS.get().wrapping_add(1));
+}
+
+/// How often the thread has gone to sleep and been woken for no pair: what of it one can tell, as a runtime of ours has one
+/// thread, and other tasks have little to do where bulk goes through.
+fn vain() -> i64 {
+    let parks = Handle::try_current().map_or(0, |handle| handle.metrics().worker_park_count(0));
+    i64::try_from(parks)
+        .unwrap_or(i64::MAX)
+        .saturating_sub(LOOKS.get())
+}
+
+/// A socket of ours that the runtime does not know of. It neither gives nor takes anything, and wakes nobody.
+#[derive(Debug)]
+pub(super) struct Resting {
+    socket: Socket,
+    /// Somebody has something for it.
+    wanted: Cell<bool>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(net::TcpStream),
+    Unix(unix::net::UnixStream),
+}
+
+impl Resting {
+    fn new(socket: Socket) -> Self {
+        Resting {
+            socket,
+            wanted: Cell::new(false),
+        }
+    }
+
+    /// Notes that somebody has something for it.
+    pub(super) fn want(&self) {
+        self.wanted.set(true);
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.get()
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self.socket, Socket::Tcp(_))
+    }
+}
+
+impl AsFd for Resting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl AsyncRead for Resting {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Resting {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.want();
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket holds nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.want();
+        Poll::Pending
+    }
+}
+
+/// Lays the socket of a wire to rest, if it is one of ours with nothing in front of it; says whether it is.
+///
+/// # Errors
+/// What the system says; the connection is lost then.
+pub(super) fn rest(wire: &mut Wire) -> io::Result<bool> {
+    let laid =
+        |socket: io::Result<Socket>| -> io::Result<Box<dyn Io>> { Ok(Box::new(Resting::new(socket?))) };
+    Ok(
+        wire.exchange(|tcp: TcpStream| laid(tcp.into_std().map(Socket::Tcp)))?
+            || wire.exchange(|unix: UnixStream| laid(unix.into_std().map(Socket::Unix)))?,
+    )
+}
+
+/// Has the runtime wait for it again.
+///
+/// # Errors
+/// What the system says; the connection is lost then.
+pub(super) fn wake(wire: &mut Wire) -> io::Result<()> {
+    let woken = wire.exchange(|resting: Resting| {
+        Ok(match resting.socket {
+            Socket::Tcp(socket) => Box::new(TcpStream::from_std(socket)?),
+            Socket::Unix(socket) => Box::new(UnixStream::from_std(socket)?),
+        })
+    });
+    woken.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One stall, in which we are woken in vain so often: whether it is to be rested through.
+    fn stall(waking: &mut Waking, steps: u64, woken: i64) -> bool {
+        let vain = Cell::new(0);
+        let pays = waking.pays_by(true, steps, || vain.get());
+        assert!(!waking.pays_by(true, steps, || vain.get()), "it is said once");
+        vain.set(woken);
+        assert!(!waking.pays_by(false, steps + 1, || vain.get()));
+        pays
+    }
+
+    #[test]
+    fn who_is_never_stalled_is_never_counted() {
+        let mut waking = Waking::default();
+        for steps in 0..100 {
+            assert!(!waking.pays_by(false, steps, || panic!("it is asked of nobody")));
+        }
+        assert!(waking.0.is_none());
+    }
+
+    #[test]
+    fn who_is_hardly_woken_does_not_rest() {
+        let mut waking = Waking::default();
+        for steps in 0..100 {
+            assert!(!stall(&mut waking, 2 * steps, VAIN_MIN - 1));
+        }
+    }
+
+    #[test]
+    fn who_was_woken_in_vain_rests_for_a_while_and_counts_again() {
+        let mut waking = Waking::default();
+        assert!(!stall(&mut waking, 0, VAIN_MIN));
+        let mut steps = (1..).map(|n| 2 * n);
+        for _ in 0..RESTS {
+            // Nothing comes of it, as it is not asked.
+            assert!(stall(&mut waking, steps.next().unwrap(), 0));
+        }
+        assert!(!stall(&mut waking, steps.next().unwrap(), VAIN_MIN));
+        assert!(stall(&mut waking, steps.next().unwrap(), 0));
+    }
+
+    #[test]
+    fn a_stall_that_follows_at_once_is_another() {
+        let mut waking = Waking::default();
+        assert!(!waking.pays_by(true, 1, || 0));
+        assert!(waking.pays_by(true, 2, || VAIN_MIN));
+        assert!(waking.pays_by(true, 3, || VAIN_MIN));
+    }
+}
