@@ -16,7 +16,7 @@ use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
 use super::owed::{owed, taken};
-use super::resting::{self, Resting, Waking};
+use super::resting::{self, Resting};
 use super::stall::{Stall, broken, queued};
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
@@ -78,7 +78,6 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
         stall: Stall::default(),
         given_up: false,
         rests: None,
-        waking: Waking::default(),
         turn: false,
     }
 }
@@ -100,7 +99,6 @@ pub struct Forwarding {
     given_up: bool,
     /// Who rests, as the other one takes nothing of what he sent.
     rests: Option<Side>,
-    waking: Waking,
     /// Which direction goes first alternates, so that neither starves the other.
     turn: bool,
 }
@@ -258,7 +256,7 @@ impl Forwarding {
             (false, true) if !is_given(client) => Some(Side::Target),
             _ => None,
         };
-        if self.waking.pays(side.is_some(), steps)
+        if self.stall.pays_to_rest(side.is_some(), steps)
             && self.rests.is_none()
             && let Some(side) = side
         {

@@ -25,11 +25,8 @@ const RESTS: u8 = 32;
 
 /// Whether it pays to rest, by what came of the stalls before.
 #[derive(Debug, Default)]
-pub(super) struct Waking(Option<Box<Stalls>>);
-
-#[derive(Debug, Default)]
-struct Stalls {
-    /// What had moved when this one began; `None`: nothing waits.
+pub(super) struct Waking {
+    /// What had moved when this stall began; `None`: nothing waits.
     steps: Option<u64>,
     /// How often we had been woken in vain by then, where that is counted.
     vain: Option<i64>,
@@ -40,10 +37,10 @@ impl Waking {
     /// One by which each stall is to be rested through.
     #[cfg(test)]
     pub(super) fn always() -> Self {
-        Waking(Some(Box::new(Stalls {
+        Waking {
             rests_left: u8::MAX,
-            ..Stalls::default()
-        })))
+            ..Waking::default()
+        }
     }
 
     /// To be asked whenever nothing more can be done for now, with what has moved so far. True once in each stall that is to
@@ -53,27 +50,23 @@ impl Waking {
     }
 
     fn pays_by(&mut self, is_stalled: bool, steps: u64, vain: impl Fn() -> i64) -> bool {
-        if self.0.is_none() && !is_stalled {
+        if self.steps == Some(steps) && is_stalled {
             return false;
         }
-        let stalls = self.0.get_or_insert_default();
-        if stalls.steps == Some(steps) && is_stalled {
-            return false;
-        }
-        if let (Some(_), Some(before)) = (stalls.steps.take(), stalls.vain.take())
+        if let (Some(_), Some(before)) = (self.steps.take(), self.vain.take())
             && vain() - before >= VAIN_MIN
         {
-            stalls.rests_left = RESTS;
+            self.rests_left = RESTS;
         }
         if !is_stalled {
             return false;
         }
-        stalls.steps = Some(steps);
-        if stalls.rests_left == 0 {
-            stalls.vain = Some(vain());
+        self.steps = Some(steps);
+        if self.rests_left == 0 {
+            self.vain = Some(vain());
             return false;
         }
-        stalls.rests_left -= 1;
+        self.rests_left -= 1;
         true
     }
 }
@@ -212,7 +205,6 @@ mod tests {
         for steps in 0..100 {
             assert!(!waking.pays_by(false, steps, || panic!("it is asked of nobody")));
         }
-        assert!(waking.0.is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustix::net::sockopt::socket_error;
 
 use super::bare::{Bare, Reach};
 use super::idle::Idle;
+use super::resting::Waking;
 use crate::connection::Wire;
 use crate::kernel;
 use crate::transport::given::Given;
@@ -39,9 +40,33 @@ struct Watch {
     seen: Option<(u64, usize)>,
     /// So many looks found that unchanged.
     unchanged: u32,
+    waking: Waking,
+}
+
+impl Watch {
+    fn new(waking: Waking) -> Self {
+        Watch {
+            idle: Idle::new(LOOK),
+            seen: None,
+            unchanged: 0,
+            waking,
+        }
+    }
 }
 
 impl Stall {
+    /// By which each stall is to be rested through.
+    #[cfg(test)]
+    pub(super) fn at_rest() -> Self {
+        Stall(Some(Box::new(Watch::new(Waking::always()))))
+    }
+
+    /// Whether a socket is to rest while one direction waits: see [`Waking::pays`].
+    pub(super) fn pays_to_rest(&mut self, is_one: bool, steps: u64) -> bool {
+        let watch = self.0.as_mut();
+        watch.is_some_and(|watch| watch.waking.pays(is_one, steps))
+    }
+
     /// Ready when neither `steps` nor what is `queued` has changed for [`LOOKS`], while something waits to be taken, and then
     /// with each further look. It is to be asked again then.
     pub(super) fn poll(
@@ -54,13 +79,9 @@ impl Stall {
         if self.0.is_none() && !waits {
             return Poll::Pending;
         }
-        let watch = self.0.get_or_insert_with(|| {
-            Box::new(Watch {
-                idle: Idle::new(LOOK),
-                seen: None,
-                unchanged: 0,
-            })
-        });
+        let watch = self
+            .0
+            .get_or_insert_with(|| Box::new(Watch::new(Waking::default())));
         loop {
             ready!(watch.idle.poll(cx, steps));
             if !waits {

@@ -44,7 +44,7 @@ async fn rested(pair: &mut Forwarding) -> Side {
 
 fn always_resting(client: Stream, target: Stream) -> Forwarding {
     let mut pair = forward(client, target, None);
-    pair.waking = Waking::always();
+    pair.stall = Stall::at_rest();
     pair
 }
 
