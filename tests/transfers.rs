@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -20,11 +20,21 @@ const ALL: usize = 24_000_000;
 
 /// Bytes that the far end's kernel has not confirmed.
 fn unacknowledged(peer: &TcpStream) -> usize {
+    queued([peer.local_addr().unwrap(), peer.peer_addr().unwrap()])
+}
+
+/// Bytes that the far end has sent and our kernel has not confirmed.
+fn unacknowledged_to(peer: &TcpStream) -> usize {
+    queued([peer.peer_addr().unwrap(), peer.local_addr().unwrap()])
+}
+
+/// What the kernel has to send from the first of these ends to the other one.
+fn queued(ends: [SocketAddr; 2]) -> usize {
     let end = |address: SocketAddr| match address.ip() {
         IpAddr::V4(ip) => format!("{:08X}:{:04X}", u32::from(ip).swap_bytes(), address.port()),
         IpAddr::V6(_) => panic!("IPv4 is used here"),
     };
-    let ends = [end(peer.local_addr().unwrap()), end(peer.peer_addr().unwrap())];
+    let ends = ends.map(end);
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let mut rows = table
         .lines()
@@ -197,6 +207,24 @@ fn who_reads_slowly_gets_what_came_before_a_reset() {
         assert_begins(&got, SENT);
     }
     relay.stop().status(0);
+}
+
+#[test]
+fn who_leaves_a_download_is_not_waited_for() {
+    let (target, endpoint) = listener();
+    let relay = netkit(["relay", "--once", "tcp:0:127.0.0.1", &endpoint]).start();
+    let client = dial(relay.address());
+    let flooding = flood(accept(&target));
+    // So much that a part of it is not taken by any kernel; all that is unread makes its end a reset.
+    read(&client, 1_048_576);
+    eventually("much to be under way", || {
+        (unacknowledged_to(&client) > 0).then_some(())
+    });
+    drop(client);
+    let start = Instant::now();
+    relay.wait().status(8).mentions("reset by the peer");
+    assert!(start.elapsed() < Duration::from_secs(10));
+    flooding.join().unwrap();
 }
 
 #[test]

@@ -195,7 +195,10 @@ impl Forwarding {
         if let Some(peer) = &self.peer {
             debug!(%peer, "lost: the reset waits for what came before");
         }
-        tokio::join!(settle(self.client), settle(self.target));
+        let idle = self.idle.as_ref().map(|idle| idle.limit());
+        // What was to go on to the one that is lost.
+        drop((self.up, self.down));
+        tokio::join!(settle(self.client, idle), settle(self.target, idle));
     }
 
     /// Ends both connections in good order, so that all that has passed arrives.
@@ -203,6 +206,7 @@ impl Forwarding {
         if let Some(peer) = &self.peer {
             debug!(%peer, "enough has passed: closing");
         }
+        drop((self.up, self.down));
         let ended = async { tokio::join!(leave(self.client), leave(self.target)) };
         // Who does not end in time has had the end all the same.
         let _ = tokio::time::timeout(LINGER, ended).await;
@@ -210,7 +214,7 @@ impl Forwarding {
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Parted>> {
         self.move_on(cx)?;
-        while let Some(side) = self.rested() {
+        if let Some(side) = self.rested() {
             self.rests = None;
             let woken = resting::wake(self.wire(side));
             woken.map_err(|error| Parted::Lost(side, error))?;
@@ -256,8 +260,8 @@ impl Forwarding {
             (false, true) if !is_given(client) => Some(Side::Target),
             _ => None,
         };
-        if self.stall.pays_to_rest(side.is_some(), steps)
-            && self.rests.is_none()
+        if self.rests.is_none()
+            && self.stall.pays_to_rest(side.is_some(), steps)
             && let Some(side) = side
         {
             let rests = resting::rest(self.wire(side));
@@ -321,8 +325,8 @@ async fn leave(mut wire: Wire) {
     }
 }
 
-async fn settle(wire: Wire) {
-    taken(move || owed(&wire)).await;
+async fn settle(wire: Wire, idle: Option<Duration>) {
+    taken(move || owed(&wire), idle).await;
 }
 
 /// Has the connection end with a reset when it is dropped, where it is one that can, whoever looks on: a layer such as TLS

@@ -26,6 +26,10 @@ impl Idle {
         }
     }
 
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Ready when `steps` has not changed for as long as the limit.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, steps: u64) -> Poll<Duration> {
         if steps != self.steps {

@@ -4,6 +4,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::net::getpeername;
 use tokio::time::{Instant, sleep};
 
 use super::bare::{Bare, Reach};
@@ -21,15 +22,19 @@ const ASK: Duration = Duration::from_millis(250);
 /// Bytes in a connection that a reset would drop, if it is one that knows resets.
 pub(super) fn owed(to: &Wire) -> usize {
     match Bare::reached(to, Given::sink, Reach::Carrier) {
-        Ok(socket) if socket.is_tcp() => kernel::unsent(socket.as_fd()).unwrap_or(0),
+        // One that was reset keeps its count for good, and has no peer any more.
+        Ok(socket) if socket.is_tcp() && getpeername(socket).is_ok() => {
+            kernel::unsent(socket.as_fd()).unwrap_or(0)
+        }
         _ => 0,
     }
 }
 
-/// Returns when nothing is `owed` any more, or none of it was taken for [`TAKES_NOTHING`].
-pub(super) async fn taken(owed: impl Fn() -> usize) {
+/// Returns when nothing is `owed` any more, or none of it was taken for [`TAKES_NOTHING`], or for `idle`.
+pub(super) async fn taken(owed: impl Fn() -> usize, idle: Option<Duration>) {
+    let patience = idle.map_or(TAKES_NOTHING, |idle| idle.min(TAKES_NOTHING));
     let (mut left, mut since, mut ask) = (owed(), Instant::now(), ASK_FIRST);
-    while left > 0 && since.elapsed() < TAKES_NOTHING {
+    while left > 0 && since.elapsed() < patience {
         sleep(ask).await;
         ask = (2 * ask).min(ASK);
         let now = owed();
@@ -43,12 +48,17 @@ pub(super) async fn taken(owed: impl Fn() -> usize) {
 mod tests {
     use std::cell::Cell;
 
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::connection::{Address, Facts, Stream};
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_waited_for_where_nothing_is_owed() {
         let start = Instant::now();
-        taken(|| 0).await;
+        taken(|| 0, None).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
@@ -56,20 +66,50 @@ mod tests {
     async fn one_who_takes_it_slowly_gets_it_all() {
         let (start, asked) = (Instant::now(), Cell::new(0));
         // A byte every 25 s.
-        taken(|| {
+        let owed = || {
             asked.set(asked.get() + 1);
             10_usize.saturating_sub(start.elapsed().as_secs() as usize / 25)
-        })
-        .await;
+        };
+        taken(owed, None).await;
         assert_eq!(start.elapsed().as_secs(), 250);
         assert!(asked.get() < 1100, "asked {} times", asked.get());
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_who_takes_nothing_is_not_waited_for_for_ever() {
-        let start = Instant::now();
-        taken(|| 1).await;
-        assert!(start.elapsed() >= TAKES_NOTHING);
-        assert!(start.elapsed() < TAKES_NOTHING + ASK);
+        let second = Duration::from_secs(1);
+        for (idle, limit) in [
+            (None, TAKES_NOTHING),
+            (Some(second), second),
+            (Some(TAKES_NOTHING * 2), TAKES_NOTHING),
+        ] {
+            let start = Instant::now();
+            taken(|| 1, idle).await;
+            assert!(start.elapsed() >= limit);
+            assert!(start.elapsed() < limit + ASK);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_owed_to_one_who_has_broken_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = listener.accept().await.unwrap().0;
+        let mut near = Stream::new(near, Facts::new(Address::Unnamed, Address::Unnamed));
+        // More than the far end's kernel takes by itself.
+        let much = vec![0; 1 << 20];
+        while timeout(Duration::from_millis(50), near.write_all(&much))
+            .await
+            .is_ok()
+        {}
+        assert!(owed(near.wire()) > 0);
+        // With so much unread it is a reset.
+        drop(far);
+        let gone = async {
+            while owed(near.wire()) > 0 {
+                sleep(ASK_FIRST).await;
+            }
+        };
+        timeout(Duration::from_secs(10), gone).await.unwrap();
     }
 }

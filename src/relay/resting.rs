@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
@@ -17,7 +19,7 @@ use tokio::runtime::Handle;
 use crate::connection::Wire;
 use crate::connection::stream::Io;
 
-/// A rest costs four system calls. So often the thread has to be woken in vain in a stall for that to be less.
+/// A rest costs some system calls. So often the thread has to be woken in vain in a stall for that to be less.
 const VAIN_MIN: i64 = 4;
 
 /// So many stalls are rested through before one is counted again: whoever rests is not woken, and does not know.
@@ -178,7 +180,13 @@ pub(super) fn rest(wire: &mut Wire) -> io::Result<bool> {
 pub(super) fn wake(wire: &mut Wire) -> io::Result<()> {
     let woken = wire.exchange(|resting: Resting| {
         Ok(match resting.socket {
-            Socket::Tcp(socket) => Box::new(TcpStream::from_std(socket)?),
+            Socket::Tcp(socket) => {
+                // If the runtime has no room for it, the socket is gone, and that is to be no end in good order.
+                let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+                let socket = TcpStream::from_std(socket)?;
+                SockRef::from(&socket).set_linger(None)?;
+                Box::new(socket)
+            }
             Socket::Unix(socket) => Box::new(UnixStream::from_std(socket)?),
         })
     });

@@ -201,10 +201,7 @@ impl Shared {
                 return Err(io::Error::other(error));
             }
         };
-        if enabled!(Level::DEBUG) {
-            let from = leaves_from(&mut target);
-            say(client.facts(), target.facts(), &from);
-        }
+        say_stream(client.facts(), &mut target);
         let (client, target) = self.between(client, target);
         Ok(Some(Met {
             forwarding: forward(client, target, self.terms.idle),
@@ -242,7 +239,7 @@ impl Shared {
             over = client.over() => return over,
             connected = Box::pin(self.targets.connect(&facts, &self.refusals)) => connected,
         };
-        let (target, _taken) = match connected {
+        let (mut target, _taken) = match connected {
             Ok(connected) => connected,
             Err(error) => {
                 self.refusals.tell(&facts.peer.to_string(), &error.to_string());
@@ -250,7 +247,10 @@ impl Shared {
             }
         };
         self.closes_none(&facts)?;
-        say(&facts, target.facts(), &target.facts().local);
+        match &mut target {
+            Connection::Stream(target) => say_stream(&facts, target),
+            Connection::Datagram(target) => say(&facts, target.facts(), &target.facts().local),
+        }
         let told = self.told(&facts, target.facts());
         match target {
             Connection::Datagram(target) => {
@@ -296,11 +296,14 @@ fn say(client: &Facts, target: &Facts, from: &Address) {
     debug!(peer = %client.peer, "forwarding to {} from {from}", target.peer);
 }
 
-/// Our end of the connection to a target, which was not asked for when connecting.
-fn leaves_from(target: &mut Stream) -> Address {
-    let socket = target.wire().carrier::<TcpStream>();
-    let asked = socket.and_then(|socket| socket.local_addr().ok());
-    asked.map_or_else(|| target.facts().local.clone(), Address::Inet)
+/// Our own end was not asked for when connecting.
+fn say_stream(client: &Facts, target: &mut Stream) {
+    if enabled!(Level::DEBUG) {
+        let socket = target.wire().carrier::<TcpStream>();
+        let asked = socket.and_then(|socket| socket.local_addr().ok());
+        let from = asked.map_or_else(|| target.facts().local.clone(), Address::Inet);
+        say(client, target.facts(), &from);
+    }
 }
 
 fn why(parted: Parted) -> io::Error {

@@ -119,19 +119,26 @@ impl Target {
     }
 
     async fn attempt_all(&self, attempts: &mut Vec<Attempt>) -> Result<Option<(TcpStream, SocketAddr)>> {
+        let (mut one, mut addresses) = (self.literal(), Vec::new());
+        if one.is_none() {
+            addresses = resolve(&self.host, self.port, self.family).await?;
+            one = addresses.first().copied().filter(|_| addresses.len() == 1);
+        }
         let local = match &self.bind_address {
             None => Vec::new(),
             Some(name) => resolve(name, 0, self.family).await?,
         };
-        if let Some(address) = self.literal() {
-            return Ok(self.attempt_one(address, &local, attempts).await);
-        }
-        let addresses = resolve(&self.host, self.port, self.family).await?;
-        if let [address] = addresses[..] {
-            // The common case takes no task of its own.
-            return Ok(self.attempt_one(address, &local, attempts).await);
-        }
         let options = self.options;
+        if let Some(address) = one {
+            // The common case takes no task of its own.
+            return match attempt(address, &local, options).await {
+                Ok(stream) => Ok(Some((stream, address))),
+                Err(error) => {
+                    attempts.push((address, Some(error)));
+                    Ok(None)
+                }
+            };
+        }
         let local: Arc<[SocketAddr]> = local.into();
         let one = move |address| {
             let local = Arc::clone(&local);
@@ -140,21 +147,6 @@ impl Target {
         // In a box, as most connections have no need of the room.
         let racing = Box::pin(race(interleave(addresses), ATTEMPT_DELAY, one, attempts));
         Ok(racing.await)
-    }
-
-    async fn attempt_one(
-        &self,
-        address: SocketAddr,
-        local: &[SocketAddr],
-        attempts: &mut Vec<Attempt>,
-    ) -> Option<(TcpStream, SocketAddr)> {
-        match attempt(address, local, self.options).await {
-            Ok(stream) => Some((stream, address)),
-            Err(error) => {
-                attempts.push((address, Some(error)));
-                None
-            }
-        }
     }
 
     /// The address, where it is none that has to be looked up.
