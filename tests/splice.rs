@@ -218,11 +218,12 @@ fn a_reader_that_leaves_is_a_quiet_end() {
     let (reader, writer) = std::io::pipe().unwrap();
     let client = connect([&endpoint]).stdout(writer).start();
     let mut peer = accept(&target);
-    let writing = std::thread::spawn(move || peer.write_all(&noise(MUCH)).is_err());
+    // The kernels may hold all that is written at once, so there is more.
+    let writing = std::thread::spawn(move || while peer.write_all(&noise(MUCH)).is_ok() {});
     read(&reader, 3_000_000);
     drop(reader);
     client.wait().status(0).said("");
-    assert!(writing.join().unwrap());
+    writing.join().unwrap();
 }
 
 #[test]
