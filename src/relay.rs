@@ -17,6 +17,7 @@ pub mod service;
 mod stall;
 mod straight;
 pub mod targets;
+mod waking;
 
 use std::future::poll_fn;
 use std::io;

@@ -158,6 +158,25 @@ fn a_reset_becomes_a_reset_whoever_looks_on() {
 }
 
 #[test]
+fn a_reset_is_as_late_as_what_came_before_it() {
+    for fault in [["--delay", "300ms"], ["--rate", "200k"]] {
+        let (target, endpoint) = listener();
+        let relay = relay(&fault, endpoint);
+        let mut client = dial(relay.address());
+        let mut server = accept(&target);
+        let sent = noise(50_000);
+        client.write_all(&sent).unwrap();
+        // What a client's own kernel has not sent is dropped by its reset; of so little nothing waits there.
+        let first = read(&server, 1);
+        reset(client);
+        let rest = read(&server, sent.len() - 1);
+        assert_eq!(hash(&[first, rest].concat()), hash(&sent), "{fault:?}");
+        let error = std::io::Read::read(&mut server, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{fault:?}");
+    }
+}
+
+#[test]
 fn a_stop_does_not_wait_for_what_is_late() {
     let (target, endpoint) = listener();
     let relay = relay(&["--delay", "1h", "--grace", "100ms"], endpoint);

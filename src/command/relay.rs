@@ -55,14 +55,13 @@ Notes:
   --close-after counts each direction for itself; as soon as one of them has
   come to that number, both connections are ended in good order, TLS with
   close_notify, so that exactly so many bytes arrive; what was on its way in
-  the other direction is lost. A connection that is reset resets the other at
-  once, and what was under way towards it is lost. --idle-timeout is about what
-  passes on: what is late has not moved. Datagrams are late, paced and corrupted
-  one by one and stay in order; those that a slow line has no room for are lost
-  as with any, and what waits for --rate longer than --udp-idle is lost with its
-  flow. The way there and back by --delay and --jitter counts as nothing for the
-  time that a flow may be idle. They have no connection that --close-after could
-  close.
+  the other direction is lost. A reset is as late as what came before it, which
+  arrives. --idle-timeout is about what passes on: what is late has not moved.
+  Datagrams are late, paced and corrupted one by one and stay in order; those
+  that a slow line has no room for are lost as with any, and what waits for
+  --rate longer than --udp-idle is lost with its flow. The way there and back by
+  --delay and --jitter counts as nothing for the time that a flow may be idle.
+  They have no connection that --close-after could close.
 
   With several targets, one that cannot be had is passed over for a while,
   from 1s to 30s, and the next is tried.

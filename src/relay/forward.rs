@@ -18,6 +18,7 @@ use super::idle::Idle;
 use super::owed::{owed, taken};
 use super::resting::{self, Resting};
 use super::stall::{Stall, broken, queued};
+use super::waking;
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
 use crate::layer::fault::CloseAfter;
@@ -107,7 +108,7 @@ impl Future for Forwarding {
     type Output = Result<(), Parted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        resting::woken();
+        waking::woken();
         let polled = self.advance(cx);
         if let Poll::Ready(Err(Parted::Lost(..) | Parted::Idle(_))) = polled {
             reset_wire(&self.client);

@@ -12,7 +12,7 @@ use rustix::net::sockopt::socket_error;
 
 use super::bare::{Bare, Reach};
 use super::idle::Idle;
-use super::resting::Waking;
+use super::waking::Waking;
 use crate::connection::Wire;
 use crate::kernel;
 use crate::transport::given::Given;

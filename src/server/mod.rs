@@ -17,9 +17,11 @@ pub mod stop;
 
 mod datagrams;
 mod flows;
+mod limits;
 mod noted;
 mod open;
 mod sole;
+mod watched;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -32,83 +34,27 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tracing::{Level, debug, enabled, error, warn};
+use tracing::{debug, error, warn};
 
-use self::book::{Book, Entry, Outcome, Row, Unaccepted};
+use self::book::{Book, Outcome, Row, Unaccepted};
 use self::door::{Door, established};
 use self::gate::{Keeper, Visit};
-use self::noted::Noted;
+pub use self::limits::Limits;
 use self::open::{Guard, Open};
-use self::reserve::{Behind, Reserve};
+use self::reserve::Behind;
 use self::room::Within;
 use self::shortage::{Next, Shortage};
 use self::sole::Sole;
 use self::stop::Stop;
+use self::watched::{Watched, noted};
 use crate::connection::refusals::Refusals;
-use crate::connection::tap::hexdump::Hexdump;
-use crate::connection::tap::log::Log;
-use crate::connection::tap::record::Recording;
-use crate::connection::tap::{Tap, tapped_stream};
 use crate::connection::{Connection, Stream};
 use crate::diagnostic::counted;
-use crate::endpoint::Role;
 use crate::error::{Status, reason};
 use crate::layer::idle::limited_stream;
 use crate::protocol::Service;
 use crate::transport::{Accept, Bound, Incoming, Listener, Stage};
 use crate::units::duration_text;
-
-/// How many connections, how long, until when.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// At most so many connections at once; further clients wait in the backlog.
-    pub max_connections: Option<usize>,
-    /// At most so many streams at once, as there are no descriptors for more: see [`Limits::fit`].
-    pub streams_max: Option<usize>,
-    /// A connection on which nothing moves for so long is closed.
-    pub idle_timeout: Option<Duration>,
-    /// The time that layers such as TLS have to establish a connection.
-    pub handshake_timeout: Duration,
-    /// Serve one connection, then end.
-    pub once: bool,
-    /// There is but one connection, and its failure is that of the run.
-    pub sole: bool,
-    /// How long open connections may go on after a stop.
-    pub grace: Duration,
-    /// Show what flows, on standard error.
-    pub hexdump: bool,
-    /// A peer that sends datagrams has a flow, where the service talks with each by itself: it ends when nothing moved
-    /// on it for so long.
-    pub flow_idle: Duration,
-    /// What the service lets pass on a flow is late by so much, which counts as nothing for that.
-    pub flow_late: Duration,
-    /// At most so many flows at once on an endpoint; that which was idle for the longest makes room.
-    pub flows_max: usize,
-    /// Record what flows.
-    pub record: Option<Recording>,
-    /// Descriptors that are kept back for somebody else: nobody is accepted while one of them is in use.
-    pub reserve: Option<Arc<Reserve>>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_connections: None,
-            streams_max: None,
-            idle_timeout: None,
-            handshake_timeout: Duration::from_secs(10),
-            once: false,
-            sole: false,
-            grace: Duration::from_secs(5),
-            hexdump: false,
-            flow_idle: Duration::from_secs(60),
-            flow_late: Duration::ZERO,
-            flows_max: 4096,
-            record: None,
-            reserve: None,
-        }
-    }
-}
 
 /// A protocol, served. Clones are one server: they share its limits, so that each worker can have one.
 #[derive(Clone)]
@@ -506,40 +452,17 @@ impl Server {
             && self.0.book.is_none()
     }
 
-    async fn converse(&self, mut stream: Stream, watched: Watched) {
-        let Watched { mut noted, entry } = watched;
-        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::of_connection(stream.facts())));
-        }
-        if let Some(recording) = &self.0.limits.record {
-            taps.push(recording.stream(stream.facts(), Role::Server));
-        }
-        if let Some(noted) = &mut noted {
-            // A layer may have learnt who it is that speaks.
-            noted.peer = stream.facts().peer.to_string();
-            stream = stream.counted(noted.count.clone());
-            if enabled!(Level::TRACE) {
-                taps.push(Box::new(Log::of(stream.facts().peer.to_string())));
-            }
-        }
-        if let Some(entry) = &entry {
-            stream = stream.counted(entry.count.clone());
-        }
-        stream = tapped_stream(stream, taps);
-        if let Some(limit) = self.0.limits.idle_timeout {
+    async fn converse(&self, stream: Stream, mut watched: Watched) {
+        let limits = &self.0.limits;
+        let mut stream = watched.look_on(stream, limits);
+        if let Some(limit) = limits.idle_timeout {
             stream = limited_stream(stream, limit);
         }
         let result = self.0.service.talk.talk(stream).await;
-        if self.0.limits.sole {
+        if limits.sole {
             self.0.sole.end(&result);
         }
-        if let Some(entry) = entry {
-            entry.end(&result);
-        }
-        if let Some(noted) = noted {
-            noted.end(&result);
-        }
+        watched.end(&result);
     }
 }
 
@@ -555,25 +478,4 @@ impl At {
             row.end(outcome);
         }
     }
-}
-
-/// Who looks on at a conversation: the log, and the book.
-struct Watched {
-    noted: Option<Noted>,
-    entry: Option<Entry>,
-}
-
-impl Watched {
-    /// From now on it is a conversation.
-    fn new(noted: Option<Noted>, row: Option<&Arc<Row>>) -> Self {
-        Watched {
-            noted,
-            entry: row.map(Row::begin),
-        }
-    }
-}
-
-/// The note of a connection, where the log takes one.
-fn noted(incoming: &Incoming, endpoint: &str) -> Option<Noted> {
-    enabled!(Level::DEBUG).then(|| Noted::begin(incoming, endpoint))
 }
