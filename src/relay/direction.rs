@@ -2,13 +2,13 @@
 //! front of, inside the kernel. Absent: the other direction.
 
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use super::Unending;
 use super::bare::{Bare, Hindrance, Route, is_socket, route};
 use super::pipe::Pipe;
 use super::straight::{Fill, poll_sendfile, poll_splice};
@@ -320,5 +320,22 @@ pub(super) fn tell(told: &mut bool, peer: Option<&Address>, ways: [&Direction; 2
     match peer {
         None => debug!("{how}"),
         Some(peer) => debug!(%peer, "{how}"),
+    }
+}
+
+/// A writer that outlives the conversation: its end is not passed on.
+struct Unending<'a, W>(&'a mut W);
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Unending<'_, W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }

@@ -11,9 +11,10 @@ use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::conversation::LAST_INPUT;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
-use super::{Broken, LAST_INPUT, Waits};
+use super::{Broken, Waits};
 use crate::connection::pump::Failed;
 use crate::connection::{Stream, Wire};
 
