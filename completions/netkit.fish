@@ -53,7 +53,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand serve" -l workers -d 'Serv
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l metrics -d 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP' -r
-complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically. A regular file that is there gives way; anything else stays, and is an error' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand serve" -l pidfile -d 'Write the number of the process to PATH and keep it locked; removed at the end' -r -F
@@ -119,7 +119,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand listen" -l record -d 'Writ
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l handshake-timeout -d 'Close a connection that is not established by then: its PROXY header read, and whatever else comes first' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
-complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically. A regular file that is there gives way; anything else stays, and is an error' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand listen" -l log-format -d 'How a line of the log is written' -r -f -a "text\t'for people'
@@ -161,7 +161,7 @@ complete -c netkit -n "__fish_netkit_using_subcommand relay" -l workers -d 'Serv
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l allow -d 'Let in clients from these addresses and, where no rule is about them, no others: an address, or a block such as 10.0.0.0/8; of several rules the most specific one decides' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l deny -d 'Turn away clients from these addresses; a tie denies' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l metrics -d 'Serve /metrics for Prometheus, /healthz and /readyz there, over HTTP' -r
-complete -c netkit -n "__fish_netkit_using_subcommand relay" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically' -r -F
+complete -c netkit -n "__fish_netkit_using_subcommand relay" -l ready-file -d 'Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically. A regular file that is there gives way; anything else stays, and is an error' -r -F
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l ready-fd -d 'Write the same lines to descriptor N, then close it' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l grace -d 'After SIGINT or SIGTERM: how long open connections may go on' -r
 complete -c netkit -n "__fish_netkit_using_subcommand relay" -l pidfile -d 'Write the number of the process to PATH and keep it locked; removed at the end' -r -F

@@ -59,6 +59,25 @@ fn a_start_that_fails_leaves_the_ready_file_of_a_server_that_runs() {
 }
 
 #[test]
+fn a_directory_does_not_make_way_for_the_ready_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ready");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("kept"), "").unwrap();
+    let outcome = netkit(["serve", "echo", "tcp:0:127.0.0.1", "--ready-file"])
+        .arg(&path)
+        .run()
+        .status(1);
+    let told = format!(
+        "error: could not write the ready file {}: it is a directory\n",
+        path.display()
+    );
+    assert!(outcome.stderr.starts_with(&told), "{}", outcome.stderr);
+    assert!(path.join("kept").exists());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_ready_file_that_cannot_be_written_is_a_failure() {
     let outcome = netkit([
         "serve",

@@ -53,7 +53,8 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Readiness and stopping")]
 pub(crate) struct ReadyOptions {
-    /// Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically
+    /// Once all endpoints are bound, write the client strings that lead to them here, a line each, atomically. A regular file
+    /// that is there gives way; anything else stays, and is an error
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub ready_file: Option<PathBuf>,
     /// Write the same lines to descriptor N, then close it

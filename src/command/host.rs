@@ -67,7 +67,7 @@ pub(super) fn ready(options: &ReadyOptions, output_is_taken: bool) -> Result<(Re
         file: options.ready_file.clone(),
         descriptor,
     };
-    let earlier = ready.withdraw();
+    let earlier = ready.withdraw()?;
     Ok((ready, earlier))
 }
 

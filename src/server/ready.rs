@@ -81,15 +81,31 @@ impl Drop for Earlier {
 
 impl Ready {
     /// Moves away what an earlier run left: until everything is bound, nobody may take the file for an answer.
-    #[must_use]
-    pub fn withdraw(&self) -> Earlier {
-        let moved = self.file.as_ref().and_then(|file| {
-            let aside = beside(file, "old").ok()?;
-            // Where it cannot be moved, writing it will say why.
-            fs::rename(file, &aside).ok()?;
-            Some((file.clone(), aside))
-        });
-        Earlier { moved }
+    ///
+    /// # Errors
+    /// Status 1: what is there is no file of an earlier run, and stays: a directory, a device, a FIFO, or a link, such as
+    /// `/dev/stdout`.
+    pub fn withdraw(&self) -> Result<Earlier> {
+        let Some(file) = &self.file else {
+            return Ok(Earlier { moved: None });
+        };
+        let kind = fs::symlink_metadata(file).map(|found| found.file_type());
+        let why = match kind {
+            Ok(kind) if kind.is_dir() => "it is a directory",
+            Ok(kind) if kind.is_symlink() => "it is a symbolic link",
+            Ok(kind) if !kind.is_file() => "it is not a regular file",
+            // Where nothing can be found or moved, writing it will say why.
+            _ => {
+                let moved = beside(file, "old").and_then(|aside| {
+                    fs::rename(file, &aside)?;
+                    Ok((file.clone(), aside))
+                });
+                return Ok(Earlier { moved: moved.ok() });
+            }
+        };
+        let error = Error::new(Status::Failure, why).on(not_written(file));
+        Err(error
+            .help("the ready file takes the place of what has its name; --ready-fd N writes to a descriptor"))
     }
 
     /// Writes the file, which may need what the process is about to give up, and nothing else yet. `endpoints` are
@@ -101,10 +117,10 @@ impl Ready {
         let lines = lines(endpoints);
         let file = match &self.file {
             None => None,
-            Some(file) => Some(appear(file, lines.as_bytes()).map_err(|error| {
-                Error::io(Status::Failure, &error)
-                    .on(format!("could not write the ready file {}", file.display()))
-            })?),
+            Some(file) => Some(
+                appear(file, lines.as_bytes())
+                    .map_err(|error| Error::io(Status::Failure, &error).on(not_written(file)))?,
+            ),
         };
         let null = || open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         let descriptor = match self.descriptor {
@@ -161,6 +177,10 @@ fn lines(endpoints: &[String]) -> String {
         .iter()
         .flat_map(|endpoint| [endpoint.as_str(), "\n"])
         .collect()
+}
+
+fn not_written(file: &Path) -> String {
+    format!("could not write the ready file {}", file.display())
 }
 
 fn not_told(error: &io::Error) -> Error {
@@ -234,6 +254,8 @@ fn appear(path: &Path, content: &[u8]) -> io::Result<Appeared> {
 mod tests {
     use std::io::Read;
 
+    use rustix::fs::{CWD, FileType, mknodat};
+
     use super::*;
 
     #[test]
@@ -246,7 +268,7 @@ mod tests {
             file: Some(file.clone()),
             descriptor: Some(Descriptor::Own(writer.into())),
         };
-        let earlier = ready.withdraw();
+        let earlier = ready.withdraw().unwrap();
         assert!(!file.exists());
         earlier.forget();
         let written = ready.write(&["tcp:127.0.0.1:1".into(), "unix:/x".into()]);
@@ -278,8 +300,37 @@ mod tests {
             file: Some(file.clone()),
             descriptor: None,
         };
-        drop(ready.withdraw());
+        drop(ready.withdraw().unwrap());
         assert_eq!(fs::read_to_string(&file).unwrap(), "tcp:127.0.0.1:1\n");
+    }
+
+    #[test]
+    fn what_no_run_has_left_stays_where_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("directory")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        fs::write(at("file"), "precious").unwrap();
+        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        for (name, why) in [
+            ("directory", "it is a directory"),
+            ("fifo", "it is not a regular file"),
+            ("link", "it is a symbolic link"),
+            (".", "it is a directory"),
+        ] {
+            let ready = Ready {
+                file: Some(at(name)),
+                descriptor: None,
+            };
+            let error = ready.withdraw().unwrap_err();
+            assert_eq!((error.status(), error.why()), (Status::Failure, why), "{name}");
+        }
+        let mut left: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["directory", "fifo", "file", "link"]);
     }
 
     #[test]
