@@ -1,5 +1,5 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! waiting for a descriptor, what a socket has not got rid of, catching signals for a while, becoming two processes,
+//! waiting for a descriptor, what a socket has not got rid of, and whether it ever was connected, catching signals for a while, becoming two processes,
 //! children that end with us, and Landlock.
 //! Absent: everything for which a crate has a safe form.
 #![allow(unsafe_code, reason = "no safe function does any of it")]
@@ -63,6 +63,32 @@ pub fn unsent(socket: BorrowedFd<'_>) -> io::Result<usize> {
     // SAFETY: the descriptor is open for as long as it is borrowed, and the call writes one int, which is there.
     unsafe { outgoing(socket.as_raw_fd(), &raw mut bytes) }?;
     Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Whether a TCP socket has been connected, whatever became of it since: the first that it sent, its SYN, was acknowledged
+/// then (`tcpi_bytes_acked`, TCP_INFO of tcp(7)). Unlike SO_ERROR, being asked takes nothing away from whoever reads next.
+///
+/// # Errors
+/// What the system says, as for something that is no such socket.
+pub fn has_been_connected(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: numbers only, for which zeroes are a value; they stay where a kernel older than a field does not write it.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or(0);
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the call writes at most `length` bytes, which are
+    // there.
+    let told = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    if told != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(info.tcpi_bytes_acked > 0)
 }
 
 /// Lets the current runtime wait for `descriptor`, which is kept open for as long.

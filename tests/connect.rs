@@ -353,6 +353,21 @@ fn what_arrived_before_a_reset_is_written() {
 }
 
 #[test]
+fn a_reset_right_after_the_first_words_takes_none_of_them() {
+    // As a rule it is there before we have seen that the connection stands.
+    for _ in 0..20 {
+        let (listener, endpoint) = listener();
+        let client = connect([&endpoint]).start();
+        let mut peer = accept(&listener);
+        peer.write_all(b"hi").unwrap();
+        reset(peer);
+        client.wait().status(8).wrote("hi").said(&format!(
+            "error: lost the connection to {endpoint}: connection reset by the peer\n"
+        ));
+    }
+}
+
+#[test]
 fn a_reset_while_we_send_is_status_8() {
     let (listener, endpoint) = listener();
     let client = connect([&endpoint]).stdin(file_of(&noise(20_000_000))).start();

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,6 +20,7 @@ use super::race::{ATTEMPT_DELAY, Attempt, interleave, lacking, list, race};
 use crate::connection::{Address, Facts};
 use crate::endpoint::ValueKind;
 use crate::error::{Error, Result, Status, reason};
+use crate::kernel;
 use crate::lacking::is_shortage;
 use crate::units::duration_text;
 
@@ -238,6 +240,8 @@ async fn attempt(address: SocketAddr, local: &[SocketAddr], options: Options) ->
     poll_fn(|cx| stream.poll_write_ready(cx)).await?;
     // A socket that could not be connected is one that takes no more.
     if stream.ready(Interest::WRITABLE).await?.is_write_closed()
+        // What became of one that stood is for whoever reads: what arrived before a reset comes first.
+        && !kernel::has_been_connected(stream.as_fd()).unwrap_or(false)
         && let Some(error) = stream.take_error()?
     {
         return Err(error);
@@ -380,6 +384,12 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::io::Write;
+    use std::task::{Context, Waker};
+
+    use socket2::SockRef;
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -406,6 +416,27 @@ mod tests {
         let (_stream, of_another) = target.connect(Some(&own)).await.unwrap();
         assert_eq!(of_another.local, Address::Unnamed);
         assert_eq!(of_another.peer, Address::Inet(there));
+    }
+
+    /// The peer has accepted, spoken and broken off by the time that we look.
+    #[tokio::test]
+    async fn what_came_before_an_early_reset_is_there_to_be_read() {
+        for said in [&b"hi"[..], b""] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let there = listener.local_addr().unwrap();
+            let mut connecting = pin!(attempt(there, &[], Options::default()));
+            let polled = connecting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            let (mut peer, _) = listener.accept().unwrap();
+            peer.write_all(said).unwrap();
+            SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(peer);
+            let mut stream = connecting.await.unwrap();
+            let mut heard = Vec::new();
+            let error = stream.read_to_end(&mut heard).await.unwrap_err();
+            assert_eq!(heard, said);
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
     }
 
     #[tokio::test]
