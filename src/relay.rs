@@ -10,6 +10,7 @@ pub mod forward;
 mod framed;
 pub mod framing;
 mod idle;
+mod limits;
 mod messages;
 mod owed;
 mod pipe;
@@ -24,7 +25,8 @@ mod waking;
 use std::io;
 use std::time::Duration;
 
-pub use self::conversation::{Waits, converse};
+pub use self::conversation::converse;
+pub use self::limits::Waits;
 pub use self::messages::{DatagramTerms, converse_in_datagrams};
 use crate::layer::idle::IdleLimit;
 

@@ -29,6 +29,7 @@ mod lines;
 mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "tls")]
 mod pairs;
 mod proxy;
 mod proxy_faults;

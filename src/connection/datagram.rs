@@ -15,6 +15,10 @@ use super::tap::count::Count;
 /// The largest payload of a UDP datagram over IPv4: 65,535 bytes less the IP and UDP headers (RFC 768).
 pub const LARGEST: usize = 65_507;
 
+/// Bytes to receive a datagram in: none that IP carries is longer, over IPv6 neither (RFC 8200), and the kernel joins no
+/// more than this in one read (GRO).
+pub const ROOM: usize = 65_536;
+
 /// What a datagram connection is made of.
 pub trait Messages: Send + 'static {
     /// The next message, copied into `buf`, and its length; what does not fit is cut off. `None`: no more will come.

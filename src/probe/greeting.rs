@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::connection::datagram::LARGEST;
+use crate::connection::datagram::ROOM;
 use crate::connection::{Datagram, Stream};
 use crate::error::{Error, Result, Status, reason};
 use crate::escape::{bytes_literal, escape};
@@ -70,7 +70,7 @@ impl Greeting {
             let why = "an open UDP port says nothing by itself: whether somebody is there cannot be told";
             return Err(Error::new(Status::Usage, why));
         };
-        let mut buf = vec![0; LARGEST];
+        let mut buf = vec![0; ROOM];
         loop {
             datagram.send(send).await.map_err(|error| lost(&error))?;
             match tokio::time::timeout(AGAIN, datagram.recv(&mut buf)).await {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use super::direction::{Direction, tell};
-use super::idle::Idle;
+use super::limits::{Hearing, Limits, Waits};
 use super::{Broken, Ending};
 use crate::connection::pump::Failed;
 use crate::connection::{Stream, Wire};
@@ -35,15 +35,6 @@ pub async fn converse(
     poll_fn(|cx| talk.poll(cx, local, peer)).await
 }
 
-/// How long a conversation waits; `None`: for ever.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Waits {
-    /// For the other direction, once one is done.
-    pub half_close: Option<Duration>,
-    /// For anything to move. Then the peer's connection fails with [`IdleLimit`].
-    pub idle: Option<Duration>,
-}
-
 /// After the peer has ended: how long our input may be silent before it counts as nothing more that waits. A program
 /// that writes into a pipe without a pause is not cut off between two of its writes.
 pub(super) const LAST_INPUT: Duration = Duration::from_millis(50);
@@ -51,13 +42,8 @@ pub(super) const LAST_INPUT: Duration = Duration::from_millis(50);
 struct Talk {
     up: Direction,
     down: Direction,
-    /// The peer takes no more from us; it may still have something to say.
-    deaf: bool,
-    /// It broke the connection off. The system says so once, to whoever asks first, and that was our writing.
-    lost: Option<io::Error>,
-    idle: Option<Idle>,
-    half_close_timeout: Option<Duration>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    hearing: Hearing,
+    limits: Limits,
     /// Runs while our input is silent after the peer's end.
     last_input: Option<Pin<Box<Sleep>>>,
     moved_before: u64,
@@ -72,11 +58,8 @@ impl Talk {
         Talk {
             up: Direction::after(head),
             down: Direction::unending(),
-            deaf: false,
-            lost: None,
-            idle: waits.idle.map(Idle::new),
-            half_close_timeout: waits.half_close,
-            deadline: None,
+            hearing: Hearing::default(),
+            limits: Limits::new(waits),
             last_input: None,
             moved_before: 0,
             turn: false,
@@ -92,13 +75,11 @@ impl Talk {
     ) -> Poll<Result<Ending, Broken>> {
         let polled = self.advance(cx, local, peer);
         tell(&mut self.told, None, [&self.up, &self.down]);
-        match &mut self.idle {
-            Some(idle) if polled.is_pending() => {
-                let steps = self.up.steps() + self.down.steps();
-                idle.poll(cx, steps).map(|limit| Err(Broken::idle(limit)))
-            }
-            _ => polled,
+        if polled.is_ready() {
+            return polled;
         }
+        let steps = self.up.steps() + self.down.steps();
+        self.limits.poll_idle(cx, steps).map(Err)
     }
 
     fn advance(
@@ -124,9 +105,9 @@ impl Talk {
         if !self.turn || self.down.ended() {
             self.poll_up(cx, local, peer)?;
         }
-        let sent = self.deaf || self.up.ended();
+        let sent = self.hearing.deaf || self.up.ended();
         if self.down.ended() {
-            if let Some(error) = self.lost.take() {
+            if let Some(error) = self.hearing.lost.take() {
                 return Poll::Ready(Err(Broken::Peer(error)));
             }
             if sent {
@@ -138,37 +119,25 @@ impl Talk {
                 // Nothing waits to be sent: our half may end.
                 self.up.end();
                 self.poll_up(cx, local, peer)?;
-                if self.deaf || self.up.ended() {
+                if self.hearing.deaf || self.up.ended() {
                     return Poll::Ready(Ok(Ending::Peer));
                 }
             }
         }
         if sent || self.down.ended() {
-            self.poll_deadline(cx)
+            self.limits.poll_half_close(cx).map(Err)
         } else {
             Poll::Pending
         }
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>, local: &mut Wire, peer: &mut Wire) -> Result<(), Broken> {
-        if self.deaf || self.up.ended() {
+        if self.hearing.deaf || self.up.ended() {
             return Ok(());
         }
         match self.up.poll(cx, local, peer) {
             Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
-            Poll::Ready(Err(Failed::Reading(error))) => Err(Broken::Input(error)),
-            Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(Broken::Peer(error))
-            }
-            Poll::Ready(Err(Failed::Writing(error))) => {
-                // What the peer still has to say must not get lost with what it no longer wants to hear. One that left
-                // in good order before gives a broken pipe; a reset is a lost connection, whoever notices it.
-                self.deaf = true;
-                if error.kind() == io::ErrorKind::ConnectionReset {
-                    self.lost = Some(error);
-                }
-                Ok(())
-            }
+            Poll::Ready(Err(failed)) => self.hearing.judge(failed),
         }
     }
 
@@ -182,20 +151,6 @@ impl Talk {
             Some(silence) => silence.as_mut().poll(cx),
             None => Poll::Pending,
         }
-    }
-
-    /// One direction is done: the other has its time limit.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ending, Broken>> {
-        let Some(limit) = self.half_close_timeout else {
-            return Poll::Pending;
-        };
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        deadline
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(Broken::HalfClosed(limit)))
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::{Broken, Ending};
 use crate::connection::Datagram;
-use crate::connection::datagram::{LARGEST, Messages};
+use crate::connection::datagram::{LARGEST, Messages, ROOM};
 
 /// How bytes become datagrams, and when nothing more is expected.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +34,7 @@ pub async fn converse_in_datagrams<L: AsyncRead + AsyncWrite + Unpin>(
     terms: DatagramTerms,
 ) -> Result<Ending, Broken> {
     let mut outgoing = Outgoing::new(terms.by_line);
-    let mut incoming = vec![0; LARGEST + 1];
+    let mut incoming = vec![0; ROOM];
     let mut input = vec![0; LARGEST];
     let mut quiet_since = Instant::now();
     let mut turn = false;

@@ -5,16 +5,15 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::Broken;
 use super::conversation::LAST_INPUT;
 use super::direction::{Direction, tell};
-use super::idle::Idle;
-use super::{Broken, Waits};
+use super::limits::{Hearing, Limits, Waits};
 use crate::connection::pump::Failed;
 use crate::connection::{Stream, Wire};
 
@@ -82,12 +81,9 @@ pub async fn converse_resumably(
         up: &mut outbound.way,
         passed_on: &outbound.passed_on,
         down: Direction::unending(),
-        deaf: false,
-        lost: None,
+        hearing: Hearing::default(),
         gone: false,
-        idle: waits.idle.map(Idle::new),
-        half_close_timeout: waits.half_close,
-        deadline: None,
+        limits: Limits::new(waits),
         last_look: None,
         turn: false,
         told: false,
@@ -103,15 +99,10 @@ struct Part<'a> {
     up: &'a mut Direction,
     passed_on: &'a watch::Sender<bool>,
     down: Direction,
-    /// The peer takes no more from us; it may still have something to say.
-    deaf: bool,
-    /// It broke the connection off, as our writing was told, or our reading.
-    lost: Option<io::Error>,
+    hearing: Hearing,
     /// Nothing more comes from it.
     gone: bool,
-    idle: Option<Idle>,
-    half_close_timeout: Option<Duration>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    limits: Limits,
     /// Runs after the peer's end, while our input may turn out to have ended too.
     last_look: Option<Pin<Box<Sleep>>>,
     /// Which direction goes first alternates, so that neither starves the other.
@@ -129,13 +120,11 @@ impl Part<'_> {
     ) -> Poll<Result<Parting, Broken>> {
         let polled = self.advance(cx, local, peer);
         tell(&mut self.told, None, [self.up, &self.down]);
-        match &mut self.idle {
-            Some(idle) if polled.is_pending() => {
-                let steps = self.up.steps() + self.down.steps() - self.head.len() as u64;
-                idle.poll(cx, steps).map(|limit| Err(Broken::idle(limit)))
-            }
-            _ => polled,
+        if polled.is_ready() {
+            return polled;
         }
+        let steps = self.up.steps() + self.down.steps() - self.head.len() as u64;
+        self.limits.poll_idle(cx, steps).map(Err)
     }
 
     fn advance(
@@ -152,7 +141,9 @@ impl Part<'_> {
             match self.down.poll(cx, peer, local) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.gone = true,
-                Poll::Ready(Err(Failed::Reading(error))) => (self.lost, self.gone) = (Some(error), true),
+                Poll::Ready(Err(Failed::Reading(error))) => {
+                    (self.hearing.lost, self.gone) = (Some(error), true)
+                }
                 Poll::Ready(Err(Failed::Writing(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
                     return Poll::Ready(Ok(Parting::Ours));
                 }
@@ -165,8 +156,8 @@ impl Part<'_> {
         if !self.turn {
             self.poll_up(cx, local, peer)?;
         }
-        if self.deaf || self.up.ended() {
-            self.poll_deadline(cx)
+        if self.hearing.deaf || self.up.ended() {
+            self.limits.poll_half_close(cx).map(Err)
         } else {
             Poll::Pending
         }
@@ -174,13 +165,13 @@ impl Part<'_> {
 
     fn poll_up(&mut self, cx: &mut Context<'_>, local: &mut Wire, peer: &mut Wire) -> Result<(), Broken> {
         // What is read from now on would be sent to nobody.
-        if self.deaf || self.up.ended() || self.gone {
+        if self.hearing.deaf || self.up.ended() || self.gone {
             return Ok(());
         }
         match self.poll_head(cx, peer) {
             Poll::Pending => return Ok(()),
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return self.judge(Failed::Writing(error)),
+            Poll::Ready(Err(error)) => return self.hearing.judge(Failed::Writing(error)),
         }
         match self.up.poll(cx, local, peer) {
             Poll::Pending => Ok(()),
@@ -188,7 +179,7 @@ impl Part<'_> {
                 self.passed_on.send_replace(true);
                 Ok(())
             }
-            Poll::Ready(Err(failed)) => self.judge(failed),
+            Poll::Ready(Err(failed)) => self.hearing.judge(failed),
         }
     }
 
@@ -206,22 +197,6 @@ impl Part<'_> {
         Pin::new(peer).poll_flush(cx)
     }
 
-    /// As in a conversation on one connection: what the peer still has to say must not get lost with what it no longer
-    /// wants to hear.
-    fn judge(&mut self, failed: Failed) -> Result<(), Broken> {
-        match failed {
-            Failed::Reading(error) => Err(Broken::Input(error)),
-            Failed::Writing(error) if error.kind() == io::ErrorKind::TimedOut => Err(Broken::Peer(error)),
-            Failed::Writing(error) => {
-                self.deaf = true;
-                if error.kind() == io::ErrorKind::ConnectionReset {
-                    self.lost = Some(error);
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// The peer has ended, or broken off: whether that was the end of it all.
     fn poll_parting(&mut self, cx: &mut Context<'_>, local: &mut Wire) -> Poll<Result<Parting, Broken>> {
         // Input that has ended without our having had the time to see it makes this a good end.
@@ -232,24 +207,11 @@ impl Part<'_> {
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_INPUT)));
             ready!(pause.as_mut().poll(cx));
         }
-        if let Some(error) = self.lost.take() {
+        if let Some(error) = self.hearing.lost.take() {
             return Poll::Ready(Err(Broken::Peer(error)));
         }
         let done = self.head.is_empty() && self.up.has_read_all() && self.up.unwritten() == 0;
         Poll::Ready(Ok(if done { Parting::Done } else { Parting::Left }))
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<Parting, Broken>> {
-        let Some(limit) = self.half_close_timeout else {
-            return Poll::Pending;
-        };
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        deadline
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(Broken::HalfClosed(limit)))
     }
 }
 

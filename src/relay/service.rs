@@ -217,11 +217,13 @@ impl Shared {
     }
 
     async fn framed(&self, mut client: Stream, target: Datagram) -> io::Result<()> {
-        if let Err(error) = self.closes_none(client.facts()) {
-            reset(&mut client);
-            return Err(error);
-        }
-        let framing = self.framing(client.facts())?;
+        let framing = match self.framing(client.facts()) {
+            Ok(framing) => framing,
+            Err(error) => {
+                reset(&mut client);
+                return Err(error);
+            }
+        };
         say(client.facts(), target.facts(), &target.facts().local);
         let told = self.told(client.facts(), target.facts());
         let client_is = Client::Stream {
@@ -239,26 +241,30 @@ impl Shared {
             over = client.over() => return over,
             connected = Box::pin(self.targets.connect(&facts, &self.refusals)) => connected,
         };
-        let (mut target, _taken) = match connected {
+        let (target, _taken) = match connected {
             Ok(connected) => connected,
             Err(error) => {
                 self.refusals.tell(&facts.peer.to_string(), &error.to_string());
                 return Err(io::Error::other(error));
             }
         };
-        self.closes_none(&facts)?;
-        match &mut target {
-            Connection::Stream(target) => say_stream(&facts, target),
-            Connection::Datagram(target) => say(&facts, target.facts(), &target.facts().local),
-        }
         let told = self.told(&facts, target.facts());
         match target {
             Connection::Datagram(target) => {
+                self.closes_none(&facts)?;
+                say(&facts, target.facts(), &target.facts().local);
                 let (client, target) = self.between(client, target);
                 flows::exchange(client, target, told).await
             }
-            Connection::Stream(target) => {
-                let framing = self.framing(&facts)?;
+            Connection::Stream(mut target) => {
+                let framing = match self.framing(&facts) {
+                    Ok(framing) => framing,
+                    Err(error) => {
+                        reset(&mut target);
+                        return Err(error);
+                    }
+                };
+                say_stream(&facts, &mut target);
                 let (client, target) = self.between(client, target);
                 framed::exchange(client, target, framing, Client::Datagrams, told).await
             }
@@ -282,8 +288,10 @@ impl Shared {
         }
     }
 
-    /// What an end is may only be known once it stands, as that of a descriptor.
+    /// How datagrams lie in the stream that one end is; what an end is may only be known once it stands. Where the two do not
+    /// go together, the stream is to be reset: an end in good order would say that there was nothing to come.
     fn framing(&self, client: &Facts) -> io::Result<Framing> {
+        self.closes_none(client)?;
         self.terms.framing.ok_or_else(|| {
             let why = "one end carries datagrams, the other one bytes, and nothing says how they are framed";
             self.refusals.tell(&client.peer.to_string(), why);

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::book::{BUCKETS, Book, Failure, Outcome, Row, Unaccepted};
+use super::book::{BUCKETS, Book, Failure, Moment, Outcome, Row, Unaccepted};
 use super::gate::Keeper;
 use crate::connection::tally::Lost;
 
@@ -90,17 +90,28 @@ struct Published {
 /// The labels of a sample.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-impl Published {
+/// What all metrics of one answer are taken from, so that they are of one moment.
+struct Scrape<'a> {
+    rows: Vec<(&'a Row, Moment)>,
+}
+
+impl<'a> Scrape<'a> {
+    fn of(book: &'a Book) -> Self {
+        Scrape {
+            rows: book.rows().iter().map(|row| (&**row, row.moment())).collect(),
+        }
+    }
+
     /// A metric with samples for each endpoint.
-    fn each<'a>(
-        &'a self,
+    fn each(
+        &self,
         encoder: &mut DescriptorEncoder<'_>,
         (kind, name, help): (MetricType, &str, &str),
-        samples: impl Fn(&'a Row) -> Vec<(Labels<'a>, u64)>,
+        samples: impl Fn(&'a Row, &Moment) -> Vec<(Labels<'a>, u64)>,
     ) -> fmt::Result {
         let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-        for row in self.book.rows() {
-            for (mut labels, value) in samples(row) {
+        for (row, moment) in &self.rows {
+            for (mut labels, value) in samples(row, moment) {
                 labels.insert(0, ("endpoint", row.endpoint()));
                 let mut sample = metric.encode_family(&labels)?;
                 match kind {
@@ -119,8 +130,8 @@ impl Published {
             None,
             MetricType::Histogram,
         )?;
-        for row in self.book.rows() {
-            let durations = row.moment().durations;
+        for (row, moment) in &self.rows {
+            let durations = &moment.durations;
             let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(durations.buckets).collect();
             metric
@@ -134,89 +145,89 @@ impl Published {
         }
         Ok(())
     }
+}
 
-    fn refused(&self, encoder: &mut DescriptorEncoder<'_>, keeper: &Keeper) -> fmt::Result {
-        let refused = keeper.refused();
-        let mut metric = encoder.encode_descriptor(
-            "refused",
-            "What was not let in: connections that rules deny or whose address has too many, and datagrams.",
-            None,
-            MetricType::Counter,
-        )?;
-        for (reason, count) in [
-            ("denied", refused.denied()),
-            ("connections_per_ip", refused.crowding()),
-            ("denied_datagram", refused.datagrams()),
-        ] {
-            metric
-                .encode_family(&[("reason", reason)])?
-                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
-        Ok(())
+fn refused(encoder: &mut DescriptorEncoder<'_>, keeper: &Keeper) -> fmt::Result {
+    let refused = keeper.refused();
+    let mut metric = encoder.encode_descriptor(
+        "refused",
+        "What was not let in: connections that rules deny or whose address has too many, and datagrams.",
+        None,
+        MetricType::Counter,
+    )?;
+    for (reason, count) in [
+        ("denied", refused.denied()),
+        ("connections_per_ip", refused.crowding()),
+        ("denied_datagram", refused.datagrams()),
+    ] {
+        metric
+            .encode_family(&[("reason", reason)])?
+            .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
+    Ok(())
 }
 
 impl Collector for Published {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         use MetricType::{Counter, Gauge};
         let encoder = &mut encoder;
+        let scrape = Scrape::of(&self.book);
         encoder
             .encode_descriptor("build_info", "The program, 1 for what it is.", None, Gauge)?
             .encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?
             .encode_gauge(&1_i64)?;
-        self.each(
+        scrape.each(
             encoder,
             (Counter, "connections", "Connections that ended, by how they did."),
-            |row| {
+            |row, _| {
                 let outcomes = Outcome::ALL.into_iter();
                 outcomes
                     .map(|(outcome, name)| (vec![("outcome", name)], row.ended(outcome)))
                     .collect()
             },
         )?;
-        self.each(
+        scrape.each(
             encoder,
             (Gauge, "open_connections", "Connections that stand."),
-            |row| vec![(vec![], row.moment().open)],
+            |_, moment| vec![(vec![], moment.open)],
         )?;
-        self.each(
+        scrape.each(
             encoder,
             (
                 Counter,
                 "bytes",
                 "Payload on connections, those that stand included.",
             ),
-            |row| {
-                let moment = row.moment();
+            |_, moment| {
                 vec![
                     (vec![("direction", "received")], moment.received),
                     (vec![("direction", "sent")], moment.sent),
                 ]
             },
         )?;
-        self.durations(encoder)?;
-        self.each(
+        scrape.durations(encoder)?;
+        scrape.each(
             encoder,
             (
                 Counter,
                 "handshake_failures",
                 "Connections that were never established, by what went wrong.",
             ),
-            |row| {
+            |row, _| {
                 let failures = Failure::ALL.into_iter();
                 failures
                     .map(|(failure, name)| (vec![("reason", name)], row.failed(failure)))
                     .collect()
             },
         )?;
-        self.each(
+        scrape.each(
             encoder,
             (
                 Counter,
                 "accept_errors",
                 "Attempts to accept a connection that failed, by why they did.",
             ),
-            |row| {
+            |row, _| {
                 let errors = Unaccepted::ALL.into_iter();
                 errors
                     .map(|(error, name)| (vec![("reason", name)], row.unaccepted(error)))
@@ -229,24 +240,24 @@ impl Collector for Published {
                 (vec![("direction", "sent")], sent),
             ]
         };
-        self.each(
+        scrape.each(
             encoder,
             (Counter, "datagrams", "Datagrams that were let in, and answers."),
-            |row| both_ways(row.datagrams().datagrams()),
+            |row, _| both_ways(row.datagrams().datagrams()),
         )?;
-        self.each(
+        scrape.each(
             encoder,
             (Counter, "datagram_bytes", "Payload in those datagrams."),
-            |row| both_ways(row.datagrams().bytes()),
+            |row, _| both_ways(row.datagrams().bytes()),
         )?;
-        self.each(
+        scrape.each(
             encoder,
             (
                 Counter,
                 "datagrams_lost",
                 "Datagrams that were let in, or answers, and were lost here, by why.",
             ),
-            |row| {
+            |row, _| {
                 let tally = row.datagrams();
                 let lost = Lost::ALL.into_iter();
                 lost.map(|(why, name)| (vec![("reason", name)], tally.lost(why)))
@@ -255,7 +266,7 @@ impl Collector for Published {
         )?;
         match &self.keeper {
             None => Ok(()),
-            Some(keeper) => self.refused(encoder, keeper),
+            Some(keeper) => refused(encoder, keeper),
         }
     }
 }

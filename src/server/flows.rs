@@ -5,17 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Level, enabled};
-
 use super::gate::Keeper;
 use super::open::FlowGuard;
 use super::stop::Stop;
 use super::{At, Server, Watched};
 use crate::connection::Datagram;
-use crate::connection::tap::hexdump::Hexdump;
-use crate::connection::tap::log::Log;
-use crate::connection::tap::{Tap, tapped_datagram};
-use crate::endpoint::Role;
 use crate::layer::idle::IdleLimit;
 use crate::transport::datagrams::Datagrams;
 use crate::transport::datagrams::flows::{Flows, Settings};
@@ -48,28 +42,12 @@ impl Server {
     }
 
     /// Talks on a flow in a task that holds `held` for as long.
-    pub(super) fn spawn_flow(&self, datagram: Datagram, watched: Watched, held: impl Send + 'static) {
+    pub(super) fn spawn_flow(&self, datagram: Datagram, mut watched: Watched, held: impl Send + 'static) {
         let Some(exchange) = self.0.service.exchange.clone() else {
             return;
         };
-        let Watched { mut noted, entry } = watched;
-        let peer = datagram.facts().peer.to_string();
-        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
-        if self.0.limits.hexdump {
-            taps.push(Box::new(Hexdump::of(peer.clone())));
-        }
-        if let Some(recording) = &self.0.limits.record {
-            taps.push(recording.datagrams(datagram.facts(), Role::Server));
-        }
-        if let Some(noted) = &mut noted {
-            if let Some(count) = datagram.count() {
-                noted.count = count.clone();
-            }
-            if enabled!(Level::TRACE) {
-                taps.push(Box::new(Log::of(peer)));
-            }
-        }
-        let conversation = exchange.exchange(tapped_datagram(datagram, taps));
+        let datagram = watched.look_on_datagram(datagram, &self.0.limits);
+        let conversation = exchange.exchange(datagram);
         let held = (FlowGuard::new(&self.0.open), held);
         let server = self.clone();
         tokio::spawn(async move {
@@ -79,12 +57,7 @@ impl Server {
             if server.0.limits.sole && !idle {
                 server.0.sole.end(&result);
             }
-            if let Some(entry) = entry {
-                entry.end(&result);
-            }
-            if let Some(noted) = noted {
-                noted.end(&result);
-            }
+            watched.end(&result);
             drop(held);
         });
     }

@@ -114,13 +114,13 @@ impl Keeper {
         })?;
         let Some(most) = self.0.most else { return Ok(None) };
         let mut inside = self.0.inside();
-        let count = inside.entry(address).or_default();
-        if *count >= most {
+        let count = inside.get(&address).copied().unwrap_or(0);
+        if count >= most {
             self.0.refused.crowding.fetch_add(1, Relaxed);
             let connections = counted(usize::try_from(most).unwrap_or(usize::MAX), "connection");
             return Err(format!("the address has {connections} already"));
         }
-        *count += 1;
+        inside.insert(address, count + 1);
         Ok(Some(Place {
             keeper: self.clone(),
             address,

@@ -348,7 +348,7 @@ impl Server {
                 },
             };
             match listener.poll_accept(&mut cx) {
-                Poll::Ready(Ok(Some(incoming))) if !self.0.limits.once => self.serve(incoming, permit, at),
+                Poll::Ready(Ok(Some(incoming))) => self.serve(incoming, permit, at),
                 _ => return,
             }
         }

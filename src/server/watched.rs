@@ -9,17 +9,17 @@ use tracing::{Level, enabled};
 use super::Limits;
 use super::book::{Entry, Row};
 use super::noted::Noted;
-use crate::connection::Stream;
 use crate::connection::tap::hexdump::Hexdump;
 use crate::connection::tap::log::Log;
-use crate::connection::tap::{Tap, tapped_stream};
+use crate::connection::tap::{Tap, tapped_datagram, tapped_stream};
+use crate::connection::{Datagram, Stream};
 use crate::endpoint::Role;
 use crate::transport::Incoming;
 
 /// The log, and the book.
 pub(super) struct Watched {
-    pub(super) noted: Option<Noted>,
-    pub(super) entry: Option<Entry>,
+    noted: Option<Noted>,
+    entry: Option<Entry>,
 }
 
 impl Watched {
@@ -52,6 +52,27 @@ impl Watched {
             stream = stream.counted(entry.count.clone());
         }
         tapped_stream(stream, taps)
+    }
+
+    /// The same for one that carries datagrams, whose socket counts by itself.
+    pub(super) fn look_on_datagram(&mut self, datagram: Datagram, limits: &Limits) -> Datagram {
+        let peer = datagram.facts().peer.to_string();
+        let mut taps: Vec<Box<dyn Tap>> = Vec::new();
+        if limits.hexdump {
+            taps.push(Box::new(Hexdump::of(peer.clone())));
+        }
+        if let Some(recording) = &limits.record {
+            taps.push(recording.datagrams(datagram.facts(), Role::Server));
+        }
+        if let Some(noted) = &mut self.noted {
+            if let Some(count) = datagram.count() {
+                noted.count = count.clone();
+            }
+            if enabled!(Level::TRACE) {
+                taps.push(Box::new(Log::of(peer)));
+            }
+        }
+        tapped_datagram(datagram, taps)
     }
 
     pub(super) fn end(self, result: &io::Result<()>) {

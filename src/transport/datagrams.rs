@@ -28,10 +28,7 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 
 use self::wire::{Prepared, Wire};
-use crate::connection::datagram::LARGEST;
-
-/// Room for one read: no datagram is longer, and the kernel joins no more than this (GRO).
-const ROOM: usize = 65_536;
+use crate::connection::datagram::{LARGEST, ROOM};
 
 /// What a read asks for while it is quiet. The second place stays empty then, which says without another system call
 /// that nothing more is waiting.

@@ -7,7 +7,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::sockopt::socket_acceptconn;
-use socket2::{Domain, Socket};
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::descriptor::Kind;
@@ -79,6 +79,9 @@ impl Adopted {
             return Err(io::Error::other(what));
         }
         let socket = Socket::from(descriptor);
+        if socket.r#type()? != Type::STREAM {
+            return Err(io::Error::other("the socket is not one of streams"));
+        }
         // A blocking accept would stop everything else; whoever shares the listening socket has to live with it.
         socket.set_nonblocking(true)?;
         let endpoint = endpoint_of(&socket)?;

@@ -5,8 +5,6 @@ use std::env;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
-use rustix::net::SocketType;
-use rustix::net::sockopt::socket_type;
 use socket2::Domain;
 
 use super::listening::Adopted;
@@ -106,12 +104,6 @@ impl Binder for Passed {
         let index = passed.find(&self.which)?;
         let refused = |error| Error::io(Status::Bind, &error);
         let descriptor = take(index, passed.count).map_err(|why| Error::new(Status::Bind, why))?;
-        if socket_type(&descriptor).is_ok_and(|kind| kind != SocketType::STREAM) {
-            return Err(Error::new(
-                Status::Bind,
-                "the socket passed is not one of streams",
-            ));
-        }
         let bound = Adopted::new(descriptor).map_err(refused)?;
         let found = bound.domain().map_err(refused)?;
         if found != self.domain {

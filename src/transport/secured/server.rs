@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use socket2::Socket;
 use tracing::{info, warn};
 
@@ -51,7 +52,7 @@ impl SecureServer {
                     let another_may_do = matches!(
                         error.kind(),
                         io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-                    ) || error.raw_os_error() == Some(NO_SUCH_FAMILY);
+                    ) || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
                     refused = Some(not_bound(&error, listen.port));
                     if !another_may_do {
                         break;
@@ -62,9 +63,6 @@ impl SecureServer {
         Err(refused.unwrap_or_else(|| Error::new(Status::Bind, "there is no address to bind")))
     }
 }
-
-/// EAFNOSUPPORT: a kernel without IPv6.
-const NO_SUCH_FAMILY: i32 = 97;
 
 impl Binder for SecureServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
