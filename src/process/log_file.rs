@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, Uid, access, accessat, fchown, openat};
+use rustix::fs::{
+    Access, AtFlags, CWD, Gid, Mode, OFlags, Uid, access, accessat, fchown, fcntl_getfl, fcntl_setfl, openat,
+};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result, Status, reason};
@@ -124,9 +126,46 @@ impl LogFile {
 /// For appending, made where it is missing. A terminal that is named does not become ours.
 fn open(directory: impl AsFd, path: &Path, more: OFlags) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(openat(directory, path, flags | more, Mode::from_raw_mode(0o666))?.into())
+    // Or the whole process would wait for somebody to read a FIFO.
+    let at_once = OFlags::NONBLOCK;
+    let file = match openat(
+        directory,
+        path,
+        flags | more | at_once,
+        Mode::from_raw_mode(0o666),
+    ) {
+        Err(Errno::NXIO) => return Err(io::Error::other("it is a FIFO that nobody reads")),
+        file => file?,
+    };
+    // A line is not cut short because whoever reads is slow.
+    fcntl_setfl(&file, fcntl_getfl(&file)?.difference(at_once))?;
+    Ok(file.into())
 }
 
 fn not_opened(path: &Path, error: &io::Error) -> Error {
     Error::io(Status::Failure, error).on(format!("could not open the log {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{FileType, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn a_fifo_is_a_log_as_long_as_somebody_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let refused = LogFile::open(&path).err().unwrap();
+        assert_eq!(refused.why(), "it is a FIFO that nobody reads");
+        let reader = openat(CWD, &path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        let log = LogFile::open(&path).unwrap();
+        log.write("a line\n");
+        let mut line = [0; 7];
+        rustix::io::read(&reader, &mut line).unwrap();
+        assert_eq!(&line, b"a line\n");
+        drop(reader);
+        assert!(log.reopen().is_err());
+    }
 }

@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, getpid};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::error::{Error, Result, Status, reason};
 use crate::living::is_there;
@@ -197,7 +197,7 @@ impl PidFile {
         let refused = match content {
             Content::Nothing => return Ok(()),
             Content::Number(pid) if !self.was_written_by(pid) => {
-                info!(
+                warn!(
                     "took over the pid file {}: process {pid} is gone",
                     self.path.display()
                 );

@@ -68,12 +68,12 @@ impl Binder for SecureServer {
     fn bind(&self) -> Result<Box<dyn Bound>> {
         if let Some(path) = &self.dh_parameters {
             files::check_dh_parameters(path).map_err(|fault| fault.at(Status::Bind))?;
-            info!("dhParameters are not used: ECDHE gives every connection its own keys");
+            warn!("dhParameters are not used: ECDHE gives every connection its own keys");
         }
         // Before the address is taken: what cannot be served is not bound.
         let current = Current::new(self.settings.clone()).map_err(|fault| fault.at(Status::Bind))?;
         if let Some(fault) = current.get().alone() {
-            info!(
+            warn!(
                 "netkit's own certificate is known by its pin alone: {}",
                 fault.in_full()
             );
