@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -291,12 +290,15 @@ fn json_line(level: Level, fields: &Fields) -> String {
 }
 
 fn now() -> String {
-    let now = OffsetDateTime::now_utc();
-    // Whole milliseconds: the more is noise to a reader.
-    let now = now
-        .replace_nanosecond(now.nanosecond() / 1_000_000 * 1_000_000)
-        .unwrap_or(now);
-    now.format(&Rfc3339).unwrap_or_default()
+    stamp(OffsetDateTime::now_utc())
+}
+
+/// As RFC 3339 has it, in milliseconds, which are three digits always: so lines stand under each other.
+fn stamp(utc: OffsetDateTime) -> String {
+    let (year, month, day) = utc.to_calendar_date();
+    let (hour, minute, second, millisecond) = utc.to_hms_milli();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
 #[derive(Default)]
@@ -350,6 +352,16 @@ mod tests {
             message: "accepted".into(),
             others: vec![("peer", "127.0.0.1:5".into()), ("sent", 7.into())],
         }
+    }
+
+    #[test]
+    fn a_time_is_as_long_as_any_other() {
+        let at = |milliseconds: i128| {
+            let since_1970 = 1_000_000 * milliseconds + 999_999;
+            stamp(OffsetDateTime::from_unix_timestamp_nanos(since_1970).unwrap())
+        };
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(951_782_400_480), "2000-02-29T00:00:00.480Z");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Absent: which fields it has.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -121,7 +121,7 @@ impl SecureBound {
             // It takes both families, and everyone has this one.
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
-        leading(leads, &config.names(), address, pin)
+        leading(leads, &config.names(), address, pin, is_localhost)
     }
 }
 
@@ -186,15 +186,16 @@ fn kept(fault: Fault, endpoint: &str) -> Error {
 }
 
 /// The client string that leads to `address` and is satisfied with a certificate for `names`; with a pin, whatever
-/// they are.
-fn leading(leads: Leads, names: &[Name], address: SocketAddr, pin: Option<String>) -> String {
+/// they are. Whether `localhost` leads there is asked where it matters.
+fn leading(
+    leads: Leads,
+    names: &[Name],
+    address: SocketAddr,
+    pin: Option<String>,
+    is_localhost: impl Fn(IpAddr) -> bool,
+) -> String {
     let leads_here = |name: &Name| match name {
-        // What it leads to is tried in both families.
-        Name::Dns(name) => {
-            leads == Leads::Here
-                && name == "localhost"
-                && [[127, 0, 0, 1].into(), [0_u16, 0, 0, 0, 0, 0, 0, 1].into()].contains(&address.ip())
-        }
+        Name::Dns(name) => leads == Leads::Here && name == "localhost" && is_localhost(address.ip()),
         Name::Ip(ip) => *ip == address.ip(),
         Name::Mail(_) | Name::Uri(_) => false,
     };
@@ -219,6 +220,14 @@ fn leading(leads: Leads, names: &[Name], address: SocketAddr, pin: Option<String
         Some(name) => client(&name, address, Some(format!("tcp:{address}")), None),
         None => client(&here, address, None, pin),
     }
+}
+
+/// Whether `localhost` leads there on this machine. 127.0.0.1 is its address everywhere, ::1 not.
+fn is_localhost(ip: IpAddr) -> bool {
+    let found = || ("localhost", 0).to_socket_addrs();
+    ip == IpAddr::from(Ipv4Addr::LOCALHOST)
+        || ip == IpAddr::from(Ipv6Addr::LOCALHOST)
+            && found().is_ok_and(|mut found| found.any(|found| found.ip() == ip))
 }
 
 fn client(host: &Name, address: SocketAddr, over: Option<String>, pin: Option<String>) -> String {
@@ -292,7 +301,8 @@ mod tests {
         let told = |names: &[&str], address: &str, pin: Option<&str>| {
             let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
             let address = address.parse().unwrap();
-            leading(Leads::NowhereElse, &names, address, pin.map(str::to_owned))
+            let pin = pin.map(str::to_owned);
+            leading(Leads::NowhereElse, &names, address, pin, |ip| ip.is_loopback())
         };
         let ours = ["localhost", "127.0.0.1", "::1"];
         assert_eq!(told(&ours, "127.0.0.1:5", None), "tls:127.0.0.1:5");
@@ -311,12 +321,8 @@ mod tests {
     fn the_string_that_is_told_has_a_name_that_the_certificate_is_good_for() {
         let told = |names: &[&str], address: &str, pin: Option<&str>| {
             let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
-            leading(
-                Leads::Here,
-                &names,
-                address.parse().unwrap(),
-                pin.map(str::to_owned),
-            )
+            let (address, pin) = (address.parse().unwrap(), pin.map(str::to_owned));
+            leading(Leads::Here, &names, address, pin, |ip| ip.is_loopback())
         };
         let ours = ["localhost", "127.0.0.1", "::1"];
         assert_eq!(told(&ours, "127.0.0.1:5", None), "tls:localhost:5");
@@ -346,5 +352,16 @@ mod tests {
         for (names, address) in [(&ours[..], "192.0.2.1:5"), (&["a.example"], "[::1]:5")] {
             Spec::parse(&told(names, address, None)).unwrap();
         }
+    }
+
+    #[test]
+    fn where_localhost_has_no_ipv6_it_is_not_told() {
+        let told = |names: &[&str]| {
+            let names: Vec<Name> = names.iter().map(|name| name.parse().unwrap()).collect();
+            let address = "[::1]:5".parse().unwrap();
+            leading(Leads::Here, &names, address, None, |ip| ip.is_ipv4())
+        };
+        assert_eq!(told(&["localhost", "127.0.0.1", "::1"]), "tls:[::1]:5");
+        assert_eq!(told(&["localhost"]), "tls:localhost:5:endpoint=[tcp:[::1]:5]");
     }
 }
