@@ -31,6 +31,8 @@ pub(super) struct Wire {
     /// Bytes asked for at once.
     room: usize,
     first: Vec<u8>,
+    /// What a write was told when the peer broke off. The system says so once, and lets whoever reads then find an end.
+    lost: Option<io::Error>,
 }
 
 impl Wire {
@@ -41,6 +43,7 @@ impl Wire {
             given: 0,
             room: AT_FIRST,
             first: Vec::new(),
+            lost: None,
         }
     }
 
@@ -52,6 +55,19 @@ impl Wire {
     /// What it reads and writes.
     pub(super) fn inner(&self) -> &dyn Io {
         &*self.io
+    }
+
+    fn note<T>(&mut self, written: &Poll<io::Result<T>>) {
+        if let Poll::Ready(Err(error)) = written
+            && error.kind() == io::ErrorKind::ConnectionReset
+        {
+            let of_kind = || error.kind().into();
+            self.lost = Some(
+                error
+                    .raw_os_error()
+                    .map_or_else(of_kind, io::Error::from_raw_os_error),
+            );
+        }
     }
 
     /// The handshake is done: nobody will ask for the first bytes any more.
@@ -78,6 +94,11 @@ impl AsyncRead for Wire {
                     return Poll::Pending;
                 }
             };
+            if read == 0
+                && let Some(error) = this.lost.take()
+            {
+                return Poll::Ready(Err(error));
+            }
             if read >= this.room {
                 this.room = (this.room * STEP).min(AHEAD);
             } else if read < this.room / STEP {
@@ -97,7 +118,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut *self.io).poll_write(cx, buf);
+        self.note(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -105,7 +128,9 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut *self.io).poll_write_vectored(cx, bufs);
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -154,5 +179,37 @@ mod tests {
         far.shutdown().await.unwrap();
         assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
         assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
+    }
+
+    /// A socket of which a write has heard that it was reset.
+    struct Gone;
+
+    impl AsyncRead for Gone {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reset_that_a_write_was_told_of_is_no_end_to_whoever_reads() {
+        let mut wire = Wire::new(Box::new(Gone));
+        assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
+        wire.write(b"x").await.unwrap_err();
+        let error = wire.read(&mut [0; 9]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }
