@@ -79,6 +79,20 @@ fn keep_open_goes_on_with_the_next() {
 }
 
 #[test]
+fn keep_open_ends_when_nobody_takes_what_comes() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let listener = netkit(["listen", "--keep-open", "tcp:0:127.0.0.1"])
+        .stdout(writer)
+        .start();
+    let mut client = dial(listener.address());
+    client.write_all(b"taken").unwrap();
+    assert_eq!(read(&reader, 5), b"taken");
+    drop(reader);
+    client.write_all(b"not taken").unwrap();
+    listener.wait().status(0);
+}
+
+#[test]
 fn keep_open_survives_a_reset() {
     let listener = listen(["--keep-open", "tcp:0:127.0.0.1"]);
     let mut client = dial(listener.address());

@@ -297,7 +297,12 @@ fn the_status_of_the_only_connection_is_that_of_the_run() {
         let server = accept(&target);
         if lost {
             reset(server);
-            relay.wait().status(8).mentions("reset by the peer");
+            let from = client.local_addr().unwrap();
+            let why = "was not forwarded to its end: the target's: connection reset by the peer";
+            relay
+                .wait()
+                .status(8)
+                .mentions(&format!("\nerror: the connection from {from} {why}\n"));
         } else {
             drop((client, server));
             relay.wait().status(0);
@@ -310,8 +315,12 @@ fn the_status_of_the_only_connection_is_that_of_the_run() {
     reset(accept(&target));
     relay_lost.wait().status(8);
     let (_held, refused) = refusing();
-    let relay_refused = relay(["stdio", &format!("tcp:{refused}")]);
-    relay_refused.wait().status(3);
+    relay(["-q", "stdio", &format!("tcp:{refused}")])
+        .wait()
+        .status(3)
+        .said(&format!(
+            "error: could not connect to tcp:{refused}: connection refused\n"
+        ));
 }
 
 #[test]

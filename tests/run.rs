@@ -575,6 +575,11 @@ fn json_and_junit_say_the_same() {
         .run()
         .status(1)
         .failed_in_one_line();
+    let told = scripts
+        .run(&["--junit", "/dev/stdout", "good.netkit"])
+        .run()
+        .status(0);
+    assert!(told.text().contains("<testsuites "), "{}", told.text());
 }
 
 #[test]
@@ -819,6 +824,16 @@ const CONNECT: &str = concat!(
     env!("CARGO_BIN_EXE_netkit"),
     " connect \"$NETKIT_ECHO\""
 );
+
+#[test]
+fn a_command_is_not_told_what_is_ours_alone() {
+    let shown = "echo \"$LISTEN_FDS$LISTEN_PID$LISTEN_FDNAMES$NOTIFY_SOCKET\" and \"$OTHER\"";
+    let mut run = with(&["--with", "echo=serve echo tcp:0", "--", "sh", "-c", shown]).env("OTHER", "others");
+    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
+        run = run.env(name, "1");
+    }
+    run.run().status(0).wrote(" and others\n");
+}
 
 #[test]
 fn a_command_finds_its_servers() {

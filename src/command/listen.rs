@@ -129,21 +129,23 @@ impl Listen {
                 // Further clients are refused rather than left waiting for nothing.
                 held = None;
             }
-            let conversation = self.converse(&mut console, connection, endpoint);
-            tokio::pin!(conversation);
-            let done = tokio::select! {
-                done = &mut conversation => done,
-                () = stop.told() => {
-                    held = None;
-                    tokio::select! {
-                        done = conversation => done,
-                        () = self.grace_over(&mut stop) => return Ok(Status::Done),
+            let done = {
+                let conversation = self.converse(&mut console, connection, endpoint);
+                tokio::pin!(conversation);
+                tokio::select! {
+                    done = &mut conversation => done,
+                    () = stop.told() => {
+                        held = None;
+                        tokio::select! {
+                            done = conversation => done,
+                            () = self.grace_over(&mut stop) => return Ok(Status::Done),
+                        }
                     }
                 }
             };
             match done {
                 Err(error) if self.keep_open => warn!("{error}"),
-                Ok(_) if self.keep_open => {}
+                Ok(_) if self.keep_open && !console.is_gone() => {}
                 done => return done,
             }
         }

@@ -160,16 +160,17 @@ impl Relay {
             .max_flows
             .map_or(flows.most, |most| usize::try_from(most).unwrap_or(usize::MAX));
         let idle = self.server.limits.idle_timeout;
+        let sole = self.server.limits.once || endpoints.iter().all(|end| end.type_name() == "stdio");
         let terms = Terms {
             idle,
             quiet: quiet.saturating_add(late),
             framing: self.framing,
+            sole,
         };
         flows.idle = idle.map_or(quiet, |idle| idle.min(quiet));
         flows.late = late;
         let targets = Targets::new(targets, self.balance, self.connect_timeout);
         let relay = self.forwarding(targets, terms);
-        let sole = self.server.limits.once || endpoints.iter().all(|end| end.type_name() == "stdio");
         let work = Work {
             sole,
             endpoints,

@@ -91,6 +91,8 @@ pub(super) struct Console {
     /// What shows lines where standard error would get in the way.
     dump: Option<Arc<Liner>>,
     record: Record,
+    /// Nobody takes what we write any more.
+    gone: bool,
 }
 
 type Liner = dyn Fn(&str) -> bool + Send + Sync;
@@ -129,6 +131,7 @@ impl Console {
             size,
             dump: None,
             record: Record::default(),
+            gone: false,
         })
     }
 
@@ -155,7 +158,13 @@ impl Console {
             size: None,
             dump: Some(Arc::new(dump)),
             record: Record::default(),
+            gone: false,
         }
+    }
+
+    /// Whether nobody takes what we write any more, so that another peer would talk to nobody.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Talks with a peer on a stream.
@@ -172,7 +181,9 @@ impl Console {
         };
         let payload = terms.options.send.clone().unwrap_or_default().0;
         let talk = converse(&mut self.stream, &mut peer, payload, terms.waits());
-        finish(watch.over(talk).await, terms)
+        let done = watch.over(talk).await;
+        self.gone = matches!(done, Ok(Ending::Ours));
+        finish(done, terms)
     }
 
     /// Talks with a peer that may be lost and come back: what one connection does not take is left in `outbound`, and
@@ -265,7 +276,9 @@ impl Console {
             quiet,
         };
         let talk = converse_in_datagrams(&mut local, &mut peer, datagram_terms);
-        finish(watch.over(talk).await, terms)
+        let done = watch.over(talk).await;
+        self.gone = matches!(done, Ok(Ending::Ours));
+        finish(done, terms)
     }
 
     /// Puts in front of the peer what the options ask for.

@@ -39,6 +39,8 @@ pub struct Terms {
     pub quiet: Duration,
     /// How datagrams lie in a stream, where one end has these and the other one that.
     pub framing: Option<Framing>,
+    /// There is one pair, whose failure is told by whoever runs it, as its own.
+    pub sole: bool,
 }
 
 struct Shared {
@@ -194,8 +196,7 @@ impl Shared {
                 return Box::pin(self.framed(client, target)).await.map(|()| None);
             }
             Err(error) => {
-                let peer = client.facts().peer.to_string();
-                self.refusals.tell(&peer, &error.to_string());
+                self.tell(client.facts(), &error.to_string());
                 // An end in good order would say that there was nothing to come.
                 reset(&mut client);
                 return Err(io::Error::other(error));
@@ -244,7 +245,7 @@ impl Shared {
         let (target, _taken) = match connected {
             Ok(connected) => connected,
             Err(error) => {
-                self.refusals.tell(&facts.peer.to_string(), &error.to_string());
+                self.tell(&facts, &error.to_string());
                 return Err(io::Error::other(error));
             }
         };
@@ -271,6 +272,12 @@ impl Shared {
         }
     }
 
+    fn tell(&self, client: &Facts, why: &str) {
+        if !self.terms.sole {
+            self.refusals.tell(&client.peer.to_string(), why);
+        }
+    }
+
     fn told(&self, client: &Facts, target: &Facts) -> Told<'_> {
         Told::new(&self.refusals, client.peer.to_string(), target.peer.to_string())
     }
@@ -281,7 +288,7 @@ impl Shared {
         match &self.faulting {
             Some(faulting) if faulting.faults.close_after.is_some() => {
                 let why = "one end carries datagrams, which have no connection to close after so many bytes";
-                self.refusals.tell(&client.peer.to_string(), why);
+                self.tell(client, why);
                 Err(io::Error::other(Error::new(Status::Usage, why)))
             }
             _ => Ok(()),
@@ -294,7 +301,7 @@ impl Shared {
         self.closes_none(client)?;
         self.terms.framing.ok_or_else(|| {
             let why = "one end carries datagrams, the other one bytes, and nothing says how they are framed";
-            self.refusals.tell(&client.peer.to_string(), why);
+            self.tell(client, why);
             io::Error::other(Error::new(Status::Usage, why))
         })
     }

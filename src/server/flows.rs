@@ -46,6 +46,7 @@ impl Server {
         let Some(exchange) = self.0.service.exchange.clone() else {
             return;
         };
+        let sole = self.0.limits.sole.then(|| datagram.facts().peer.to_string());
         let datagram = watched.look_on_datagram(datagram, &self.0.limits);
         let conversation = exchange.exchange(datagram);
         let held = (FlowGuard::new(&self.0.open), held);
@@ -54,8 +55,10 @@ impl Server {
             let result = conversation.await;
             // Datagrams have no end of their own: that nothing comes any more is theirs.
             let idle = matches!(&result, Err(error) if IdleLimit::caused(error));
-            if server.0.limits.sole && !idle {
-                server.0.sole.end(&result);
+            if let Some(peer) = sole
+                && !idle
+            {
+                server.0.sole.end(&peer, &result);
             }
             watched.end(&result);
             drop(held);

@@ -458,9 +458,10 @@ impl Server {
         if let Some(limit) = limits.idle_timeout {
             stream = limited_stream(stream, limit);
         }
+        let sole = limits.sole.then(|| stream.facts().peer.to_string());
         let result = self.0.service.talk.talk(stream).await;
-        if limits.sole {
-            self.0.sole.end(&result);
+        if let Some(peer) = sole {
+            self.0.sole.end(&peer, &result);
         }
         watched.end(&result);
     }

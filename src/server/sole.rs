@@ -11,9 +11,10 @@ use crate::error::{Error, Result, Status, reason};
 pub(super) struct Sole(Mutex<Option<Result<Status>>>);
 
 impl Sole {
-    pub(super) fn end(&self, result: &io::Result<()>) {
+    /// That the connection of `peer` came to this.
+    pub(super) fn end(&self, peer: &str, result: &io::Result<()>) {
         let Err(error) = result else { return };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(meaning(error));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(meaning(peer, error)));
     }
 
     /// The status of the run, or the error that is to be told.
@@ -23,36 +24,44 @@ impl Sole {
     }
 }
 
-/// An error of ours has been told when it happened, and has its status; any other one was the connection's.
-fn meaning(error: &io::Error) -> Result<Status> {
+/// An error of ours says what went wrong; any other one was the connection's.
+fn meaning(peer: &str, error: &io::Error) -> Error {
     if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        return Ok(own.status());
+        return own.clone();
     }
     let status = match error.kind() {
         io::ErrorKind::TimedOut => Status::Timeout,
         _ => Status::Lost,
     };
-    Err(Error::new(status, reason(error)).on("the connection was not forwarded to its end"))
+    Error::new(status, reason(error)).on(format!("the connection from {peer} was not forwarded to its end"))
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]
-    fn the_failure_is_the_status() {
+    fn the_failure_is_that_of_the_run() {
         let after = |result| {
             let sole = Sole::default();
-            sole.end(&result);
-            sole.result().map_err(|error| error.status())
+            sole.end("192.0.2.1:5", &result);
+            sole.result().map_err(|error| (error.status(), error.to_string()))
         };
         assert_eq!(after(Ok(())), Ok(Status::Done));
-        let told = Error::new(Status::Connect, "refused");
-        assert_eq!(after(Err(io::Error::other(told))), Ok(Status::Connect));
-        assert_eq!(after(Err(io::ErrorKind::TimedOut.into())), Err(Status::Timeout));
+        let own = Error::new(Status::Connect, "refused").on("could not connect to tcp:x:1");
         assert_eq!(
-            after(Err(io::ErrorKind::ConnectionReset.into())),
-            Err(Status::Lost)
+            after(Err(io::Error::other(own.clone()))),
+            Err((Status::Connect, own.to_string()))
         );
+        let lost =
+            "the connection from 192.0.2.1:5 was not forwarded to its end: connection reset by the peer";
+        assert_eq!(
+            after(Err(Errno::CONNRESET.into())),
+            Err((Status::Lost, lost.to_owned()))
+        );
+        let late = after(Err(io::ErrorKind::TimedOut.into()));
+        assert!(matches!(late, Err((Status::Timeout, _))), "{late:?}");
     }
 }

@@ -162,6 +162,7 @@ impl What {
                     idle: None,
                     quiet: Limits::default().flow_idle,
                     framing: None,
+                    sole: false,
                 };
                 Ok(Service::connections(Relay::new(targets, terms)))
             }

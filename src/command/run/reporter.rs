@@ -1,7 +1,8 @@
 //! Telling what came of each script, in the order in which they were named, whatever the order in which they end.
 //! Absent: what each form looks like.
 
-use std::io::{self, IsTerminal};
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -88,12 +89,23 @@ impl Reporter {
     }
 }
 
-/// Writes the file so that it is seen whole or not at all.
+/// Writes the file so that it is seen whole or not at all. What is no file, such as `/dev/stdout`, is written to; a link
+/// stays, and leads to the file.
 pub(super) fn junit(path: &Path, all: &[Told], took: Duration) -> Result<()> {
     let text = xml::report(all, took)?;
     let failed = |error: &io::Error| {
         Error::io(Status::Failure, error).on(format!("could not write the report {}", super::shown(path)))
     };
+    let found = std::fs::metadata(path);
+    if found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let written = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut open| open.write_all(text.as_bytes()));
+        return written.map_err(|error| failed(&error));
+    }
+    let leads = std::fs::canonicalize(path);
+    let path = leads.as_deref().unwrap_or(path);
     let mut name = path
         .file_name()
         .ok_or_else(|| failed(&io::ErrorKind::IsADirectory.into()))?

@@ -14,7 +14,7 @@ use netkit::error::{Error, Result, Status, reason};
 use netkit::kernel;
 use netkit::process::signals::{self, Signal, Signals};
 use netkit::script::cut::words;
-use netkit::script::play::part::{Part, shell_status, status_words};
+use netkit::script::play::part::{OURS_ALONE, Part, shell_status, status_words};
 use netkit::transport::reading::Reading;
 
 /// A name and the words of its server.
@@ -121,6 +121,9 @@ async fn beside(
     };
     let mut command = Command::new(program);
     command.args(arguments);
+    for variable in OURS_ALONE {
+        command.env_remove(variable);
+    }
     for (with, part) in all.iter().zip(parts) {
         export(with, part, &mut command);
     }

@@ -39,8 +39,8 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 /// How often one that was dropped is looked at until it is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// What the environment tells this process alone.
-const OURS_ALONE: &[&str] = &[
+/// What the environment tells this process alone, and no program that it starts (`sd_listen_fds`(3), `sd_notify`(3)).
+pub const OURS_ALONE: &[&str] = &[
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
