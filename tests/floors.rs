@@ -29,7 +29,7 @@ const FLOORS: &[Floor] = &[
         modules: &[
             module("error", &[]),
             module("diagnostic", &["unicode_width"]),
-            module("units", &["nom"]),
+            module("units", &[]),
             module("escape", &[]),
             module("backoff", &[]),
             module("lacking", &["rustix"]),
@@ -65,18 +65,13 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         open: false,
-        modules: &[module(
-            "connection",
-            &["bytes", "rustix::fs", "tokio::io", "tracing", "time"],
-        )],
+        modules: &[module("connection", &["rustix::fs", "tokio::io", "tracing"])],
     },
     Floor {
         open: false,
         modules: &[module(
             "layer",
             &[
-                "bytes",
-                "nom",
                 "tokio::io",
                 "tokio::time",
                 "tokio_rustls",
@@ -97,7 +92,6 @@ const FLOORS: &[Floor] = &[
                     "nix",
                     "quinn_udp",
                     "rustix",
-                    "sd_notify",
                     "socket2",
                     "tokio::io",
                     "tokio::net",
@@ -120,7 +114,6 @@ const FLOORS: &[Floor] = &[
                     "regex",
                     "rustix",
                     "time",
-                    "tokio::fs",
                     "tokio::io",
                     "tokio::process",
                     "tokio::select",
@@ -166,7 +159,6 @@ const FLOORS: &[Floor] = &[
                     "tracing",
                 ],
             ),
-            module("bench", &["hdrhistogram", "tokio", "tracing"]),
             module(
                 "process",
                 &[
@@ -193,7 +185,6 @@ const FLOORS: &[Floor] = &[
                     "tokio::sync",
                     "tokio::task",
                     "tokio::time",
-                    "unicode_width",
                 ],
             ),
         ],
@@ -280,6 +271,12 @@ fn floor_of(module: &str) -> Option<(usize, &'static Module)> {
     })
 }
 
+/// Whether a path is `prefix`, or leads into it.
+fn within(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
 /// Judges one file: where it lies below `src/`, and its text.
 fn judge(file: &Path, text: &str, crates: &BTreeSet<String>) -> Complaints {
     let mut complaints = Complaints::new();
@@ -297,8 +294,7 @@ fn judge(file: &Path, text: &str, crates: &BTreeSet<String>) -> Complaints {
         let root = path[0].as_str();
         if crates.contains(root) {
             let full = path.join("::");
-            let may = |prefix: &&str| full == **prefix || full.starts_with(&format!("{prefix}::"));
-            if !module.crates.iter().any(may) {
+            if !module.crates.iter().any(|prefix| within(&full, prefix)) {
                 complaints.insert(format!("{shown}: `{full}` is not for {}", module.name));
             }
             continue;
@@ -573,14 +569,30 @@ fn imports_go_down() {
     files(&source(), &mut found);
     assert!(found.len() > 40, "only {} files", found.len());
     let mut complaints = Complaints::new();
+    let mut unused: BTreeSet<(&str, &str)> = FLOORS
+        .iter()
+        .flat_map(|floor| floor.modules)
+        .flat_map(|module| module.crates.iter().map(|allowed| (module.name, *allowed)))
+        .collect();
     for file in found {
         let below = file.strip_prefix(source()).unwrap();
         // A file of tests may use what the code may not.
         if below.file_name().is_some_and(|name| name == "tests.rs") {
             continue;
         }
-        complaints.extend(judge(below, &fs::read_to_string(&file).unwrap(), &crates));
+        let text = fs::read_to_string(&file).unwrap();
+        complaints.extend(judge(below, &text, &crates));
+        let place = module_path(below);
+        for path in paths(&without_tests(&without_comments(&text))) {
+            let path = absolute(path, &place).join("::");
+            unused.retain(|(module, allowed)| *module != place[0] || !within(&path, allowed));
+        }
     }
+    complaints.extend(
+        unused
+            .into_iter()
+            .map(|(module, allowed)| format!("{module} has no need of `{allowed}`")),
+    );
     let complaints: Vec<_> = complaints.into_iter().collect();
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
