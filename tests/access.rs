@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+#[cfg(feature = "tls")]
 use std::process::Stdio;
 
 use socket2::{Domain, Socket, Type};

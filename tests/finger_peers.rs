@@ -3,7 +3,9 @@
 //! fails where `NETKIT_INTEROP=required` says that it has to be there.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
+#[cfg(feature = "tls")]
+use std::process::Stdio;
 
 use crate::harness::installed::{given, given_to_root, installed};
 use crate::harness::{Run, address, netkit, program, serve};

@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -101,6 +103,7 @@ fn port(endpoint: &str) -> u16 {
 }
 
 /// Answers so many requests for a page with what was asked for.
+#[cfg(feature = "tls")]
 fn web_server(requests: usize) -> (String, thread::JoinHandle<()>) {
     let (listener, endpoint) = listener();
     let serving = thread::spawn(move || {
@@ -111,6 +114,7 @@ fn web_server(requests: usize) -> (String, thread::JoinHandle<()>) {
     (endpoint, serving)
 }
 
+#[cfg(feature = "tls")]
 fn answer(listener: &TcpListener) {
     let mut client = accept(listener);
     let mut head = Vec::new();

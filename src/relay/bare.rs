@@ -263,13 +263,13 @@ impl<'a> Bare<'a> {
         gone && what.contains(PollFlags::HUP) && !what.contains(PollFlags::ERR)
     }
 
-    /// It was found empty: waits until it is not.
-    pub(super) fn is_empty(&self) {
+    /// It was found empty: it counts as ready again when something comes.
+    pub(super) fn clear_readable(&self) {
         let _ = self.try_read(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
-    /// It was found full: waits until it is not.
-    pub(super) fn is_full(&self) {
+    /// It was found full: it counts as ready again when something is taken.
+    pub(super) fn clear_writable(&self) {
         let _ = self.try_write(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 }

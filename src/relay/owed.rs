@@ -13,10 +13,10 @@ use crate::connection::Wire;
 use crate::kernel;
 use crate::transport::given::Given;
 
-/// The system tells nobody when the last of it is taken. So it is asked, after so long for the first time,
+/// The first pause between two looks at what is left: the system tells nobody when the last of it is taken.
 const ASK_FIRST: Duration = Duration::from_millis(2);
 
-/// and at most so long after that.
+/// The longest such pause; each is twice the one before.
 const ASK: Duration = Duration::from_millis(250);
 
 /// Bytes in a connection that a reset would drop, if it is one that knows resets.

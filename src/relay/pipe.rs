@@ -24,14 +24,14 @@ const HOLDS_MIN: usize = 256 * 1024;
 /// descriptors that connections may lack.
 const POOLED_MAX: usize = 16;
 
-/// So many there are at most, over all threads: an ordinary user gets no more of this size anyway
+/// Limit on the pipes of all threads together: an ordinary user gets no more of this size anyway
 /// (`fs.pipe-user-pages-soft`), and 256 of them hold a good part of what passes on any machine.
 const PIPES_MAX: usize = 256;
 
-/// Of the descriptors that the process may have, pipes get one in so many at most; each takes two.
+/// Limit on the share of pipes in the descriptors that the process may have, one in four; each pipe takes two.
 const ONE_OF: usize = 4;
 
-/// So many are not asked for after the system had none: asking each time would cost more than it brings.
+/// How many requests for a pipe go unasked after the system had none: asking each time would cost more than it brings.
 const REST: u32 = 64;
 
 /// What one splice(2) is asked to do.

@@ -44,7 +44,7 @@ pub(super) fn poll_splice(
         ready!(to.poll_write_ready(cx)).map_err(Failed::Writing)?;
         // TCP waits for bytes if the open file says so, whatever this call does: it is not asked for what it has not.
         if from.blocks() && !ask_both(from, to).map_err(Failed::Reading)?.0 {
-            from.is_empty();
+            from.clear_readable();
             continue;
         }
         match splice(
@@ -61,10 +61,10 @@ pub(super) fn poll_splice(
             Err(Errno::AGAIN) => {
                 let (something, room) = ask_both(from, to).map_err(Failed::Reading)?;
                 if !something {
-                    from.is_empty();
+                    from.clear_readable();
                 }
                 if !room {
-                    to.is_full();
+                    to.clear_writable();
                 }
             }
             Err(Errno::INTR) => {}

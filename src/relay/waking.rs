@@ -61,12 +61,12 @@ impl Waking {
 
 thread_local! {
     /// How often a pair of this thread had something to look at.
-    static LOOKS: Cell<i64> = const { Cell::new(0) };
+    static WAKE_UPS: Cell<i64> = const { Cell::new(0) };
 }
 
 /// To be called whenever a pair is woken.
 pub(super) fn woken() {
-    LOOKS.set(LOOKS.get().wrapping_add(1));
+    WAKE_UPS.set(WAKE_UPS.get().wrapping_add(1));
 }
 
 /// How often the thread has gone to sleep and been woken for no pair: what of it one can tell, as a runtime of ours has one
@@ -75,7 +75,7 @@ fn vain() -> i64 {
     let parks = Handle::try_current().map_or(0, |handle| handle.metrics().worker_park_count(0));
     i64::try_from(parks)
         .unwrap_or(i64::MAX)
-        .saturating_sub(LOOKS.get())
+        .saturating_sub(WAKE_UPS.get())
 }
 
 #[cfg(test)]

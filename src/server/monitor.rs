@@ -94,7 +94,7 @@ impl Monitor {
         loop {
             let accepted = tokio::select! {
                 Some(_) = answering.join_next() => {
-                    self.reserve.is_whole();
+                    self.reserve.refill();
                     continue;
                 }
                 accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
@@ -126,7 +126,7 @@ impl Monitor {
                     tokio::task::yield_now().await;
                     if of_descriptors && places.make_one() {
                         answering.join_next().await;
-                        self.reserve.is_whole();
+                        self.reserve.refill();
                     } else {
                         tokio::time::sleep(shortage::PAUSE).await;
                     }

@@ -63,8 +63,8 @@ impl Reserve {
         held.pop().is_some()
     }
 
-    /// Whether all are held, those included that could be had back now.
-    pub fn is_whole(&self) -> bool {
+    /// Has back what was lent, as far as the system has room; says whether all are held.
+    pub fn refill(&self) -> bool {
         if !self.lent.load(Acquire) {
             return true;
         }
@@ -104,7 +104,7 @@ impl Behind {
 
 impl Accept for Behind {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Incoming>>> {
-        if !self.reserve.is_whole() {
+        if !self.reserve.refill() {
             return Poll::Ready(Err(Errno::MFILE.into()));
         }
         self.listener.poll_accept(cx)
@@ -118,11 +118,11 @@ mod tests {
     #[test]
     fn what_was_lent_comes_back() {
         let reserve = Reserve::of(2);
-        assert!(reserve.is_whole());
+        assert!(reserve.refill());
         assert!(reserve.lend());
         assert!(reserve.lend());
         assert!(!reserve.lend());
-        assert!(reserve.is_whole());
+        assert!(reserve.refill());
         assert_eq!(reserve.locked().len(), 2);
     }
 }
