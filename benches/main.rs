@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    // A minute for all of them; what is asked for on the command line comes after, and wins.
+    // Two minutes for all of them; what is asked for on the command line comes after, and wins.
     let mut criterion = Criterion::default()
         .without_plots()
         .sample_size(30)

@@ -73,26 +73,37 @@ async fn plain(
     }
 }
 
+/// Why one has ended that was to go on until it is dropped.
+fn ended(result: io::Result<()>) -> io::Error {
+    result
+        .err()
+        .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
 /// Bytes that arrived: a second, and in all.
 pub(crate) async fn run(load: &Load, way: Way) -> io::Result<(f64, u64)> {
     let through = load.through()?;
     let zeros = Rc::new(Zeros::new()?);
     let arrived = Rc::new(Cell::new(0));
+    let failure = Rc::new(Cell::new(None));
     let tasks = LocalSet::new();
     let running = tasks.run_until(async {
         for _ in 0..load.connections {
             let (end, far) = tokio::try_join!(through.connect(), accept(&through.far))?;
             let (zeros_far, arrived_far) = (zeros.clone(), arrived.clone());
+            let failed = failure.clone();
             spawn_local(async move {
                 let (sends, takes) = (way != Way::Up, way != Way::Down);
-                let _ = plain(&far, sends, takes, &zeros_far, &arrived_far).await;
+                failed.set(Some(ended(
+                    plain(&far, sends, takes, &zeros_far, &arrived_far).await,
+                )));
             });
-            let (zeros, arrived) = (zeros.clone(), arrived.clone());
-            spawn_local(async move {
-                let _ = near(end, way, zeros, arrived).await;
-            });
+            let (zeros, arrived, failed) = (zeros.clone(), arrived.clone(), failure.clone());
+            spawn_local(async move { failed.set(Some(ended(near(end, way, zeros, arrived).await))) });
         }
-        Ok(load.measured(|| arrived.get()).await)
+        io::Result::Ok(load.measured(|| arrived.get()).await)
     });
-    running.await
+    let measured = running.await?;
+    // A figure of fewer connections than there were to be is none.
+    failure.take().map_or(Ok(measured), Err)
 }

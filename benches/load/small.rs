@@ -56,22 +56,27 @@ fn answer(through: &Rc<Through>) {
 pub(crate) async fn ask(load: &Load, size: usize) -> io::Result<(f64, u64)> {
     let through = Rc::new(load.through()?);
     let answered = Rc::new(Cell::new(0));
+    let failure = Rc::new(Cell::new(None));
     let tasks = LocalSet::new();
     let running = tasks.run_until(async {
         answer(&through);
         for _ in 0..load.connections {
             let mut end = through.connect().await?;
-            let answered = answered.clone();
+            let (answered, failure) = (answered.clone(), failure.clone());
             spawn_local(async move {
                 let mut message = vec![7; size];
-                while end.ask(&mut message).await.is_ok() {
-                    answered.set(answered.get() + 1);
+                loop {
+                    match end.ask(&mut message).await {
+                        Ok(()) => answered.set(answered.get() + 1),
+                        Err(error) => return failure.set(Some(error)),
+                    }
                 }
             });
         }
-        Ok(load.measured(|| answered.get()).await)
+        io::Result::Ok(load.measured(|| answered.get()).await)
     });
-    running.await
+    let measured = running.await?;
+    failure.take().map_or(Ok(measured), Err)
 }
 
 /// Connections that were made, used and closed: a second, and in all.
