@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -15,6 +16,8 @@ use netkit::cert::issue::{Authority, Leaf, Validity};
 use netkit::cert::{Identity, KeyType, Name, Pin, files};
 use netkit::endpoint::Role;
 use netkit::transport::reading::{ClientEndpoint, Reading};
+
+use crate::harness::eventually;
 
 /// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -443,7 +446,7 @@ fn certificates_are_reloaded_and_broken_ones_are_not() {
     assert_eq!((reached(&one), reached(&two)), (5, 0));
     // Nobody needs to say so: a client who comes a second later finds it out.
     place.write_identity("live.pem", &one);
-    std::thread::sleep(Duration::from_millis(1100));
+    eventually("the new certificate", || (reached(&one) == 0).then_some(()));
     assert_eq!((reached(&one), reached(&two)), (0, 5));
     server.says("have changed");
     // A key without its certificate, as a copy that is half done.
@@ -667,10 +670,7 @@ fn openssl_speaks_tls_below_a_unix_socket() {
         "s_server", "-quiet", "-rev", "-unix", "s", "-cert", "us.crt", "-key", "us.key",
     ]);
     let _server = Server::start(command);
-    let start = Instant::now();
-    while !place.path("s").exists() && start.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the server", || UnixStream::connect(place.path("s")).ok());
     let (status, output, errors) =
         place.connect("tls:localhost:1:trustRoots=us.crt:endpoint=[unix:s]", "hello\n");
     assert_eq!((status, output.as_str()), (0, "olleh\n"), "{errors}");
