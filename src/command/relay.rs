@@ -117,17 +117,14 @@ pub(crate) struct Relay {
     to: Vec<OsString>,
     /// Which of several targets is next: one after the other, that with the fewest connections, or the first that
     /// can be had
-    #[arg(long, value_name = "HOW", default_value = "round-robin", value_parser = PossibleValuesParser::new(
-        ["round-robin", "least", "first"],
-    ).map(|how| how.parse::<Balance>().unwrap_or_default()))]
+    #[arg(long, value_name = "HOW", default_value = "round-robin", value_parser = one_of(&Balance::ALL))]
     balance: Balance,
     /// Give up on a target that is not connected by then
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     connect_timeout: Option<Duration>,
     /// Between datagrams and a stream: how they lie in it. Two bytes before each hold its length, the high one first, as in
     /// DNS over TCP; or each is a line
-    #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(["length", "line"])
-        .try_map(|how| how.parse::<Framing>().map_err(|()| "no framing")))]
+    #[arg(long, value_name = "HOW", value_parser = one_of(&Framing::ALL))]
     framing: Option<Framing>,
     /// End the flow of a peer that sends datagrams when nothing moved on it for so long; 60s by default
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -319,6 +316,14 @@ impl Relay {
     }
 }
 
+/// Takes one of the names of a table.
+fn one_of<T: Copy + Send + Sync>(table: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(table.iter().map(|(name, _)| *name)).try_map(|given| {
+        let found = table.iter().find(|(name, _)| *name == given);
+        found.map(|(_, value)| *value).ok_or("there is no such name")
+    })
+}
+
 /// What an endpoint carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -331,7 +336,7 @@ enum Kind {
 fn kind(type_name: &str, datagrams: bool) -> Kind {
     match type_name {
         _ if datagrams => Kind::Datagrams,
-        "fd" | "systemd" => Kind::Unknown,
+        "fd" => Kind::Unknown,
         _ => Kind::Bytes,
     }
 }

@@ -2,7 +2,6 @@
 //! Absent: streams, datagrams, and what becomes of a stream that is framed wrongly.
 
 use std::fmt;
-use std::str::FromStr;
 
 use crate::connection::datagram::LARGEST;
 
@@ -15,16 +14,9 @@ pub enum Framing {
     Line,
 }
 
-impl FromStr for Framing {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        match name {
-            "length" => Ok(Framing::Length),
-            "line" => Ok(Framing::Line),
-            _ => Err(()),
-        }
-    }
+impl Framing {
+    /// Every way, by the name that users give it.
+    pub const ALL: [(&str, Framing); 2] = [("length", Framing::Length), ("line", Framing::Line)];
 }
 
 /// The length before a datagram.

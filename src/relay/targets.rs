@@ -1,7 +1,6 @@
 //! Where connections are forwarded to: one target or several, and which of them is next.
 //! Absent: what is forwarded.
 
-use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,17 +27,13 @@ pub enum Balance {
     First,
 }
 
-impl FromStr for Balance {
-    type Err = ();
-
-    fn from_str(name: &str) -> std::result::Result<Self, ()> {
-        match name {
-            "round-robin" => Ok(Balance::RoundRobin),
-            "least" => Ok(Balance::Least),
-            "first" => Ok(Balance::First),
-            _ => Err(()),
-        }
-    }
+impl Balance {
+    /// Every way, by the name that users give it.
+    pub const ALL: [(&str, Balance); 3] = [
+        ("round-robin", Balance::RoundRobin),
+        ("least", Balance::Least),
+        ("first", Balance::First),
+    ];
 }
 
 /// After its first failure a target is passed over for so long, while there are others; then twice as long, and so on.
