@@ -19,7 +19,7 @@ const MOST: usize = 8;
 /// Of so many descriptors, one is held.
 const ONE_OF: u64 = 16;
 
-/// The descriptors. Who lends one out has it free for a moment; whoever else accepts asks [`Reserve::is_whole`] before, and
+/// The descriptors. Who lends one out has it free for a moment; whoever else accepts asks [`Reserve::refill`] before, and
 /// so leaves it alone.
 #[derive(Debug)]
 pub struct Reserve {

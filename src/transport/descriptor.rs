@@ -15,7 +15,7 @@ use super::waiting::Waiting;
 
 /// What a descriptor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A regular file.
     File,
     /// A pipe or FIFO.
@@ -33,7 +33,7 @@ impl Kind {
     ///
     /// # Errors
     /// What the system says, as when it is not open.
-    pub fn of(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn of(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
         Ok(match FileType::from_raw_mode(fstat(descriptor)?.st_mode) {
             FileType::RegularFile => Kind::File,
             FileType::Fifo => Kind::Pipe,
@@ -46,10 +46,9 @@ impl Kind {
 
 /// A descriptor to read from.
 #[derive(Debug)]
-pub struct Input {
+pub(crate) struct Input {
     /// `None`: it cannot be read, or was closed; there is nothing to come.
     wait: Option<Waiting>,
-    kind: Kind,
 }
 
 impl Input {
@@ -57,19 +56,13 @@ impl Input {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
         let kind = Kind::of(descriptor)?;
         if kind != Kind::Socket && access(descriptor)? == OFlags::WRONLY {
-            return Ok(Input { wait: None, kind });
+            return Ok(Input { wait: None });
         }
         let wait = Some(Waiting::new(descriptor, kind, OFlags::RDONLY)?);
-        Ok(Input { wait, kind })
-    }
-
-    /// What is read from.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.kind
+        Ok(Input { wait })
     }
 
     /// What is waited on; `None` where there is nothing to come.
@@ -79,7 +72,7 @@ impl Input {
 
     /// Whether the descriptor is open for writing alone.
     #[must_use]
-    pub fn is_unreadable(&self) -> bool {
+    pub(crate) fn is_unreadable(&self) -> bool {
         self.wait.is_none()
     }
 }
@@ -95,7 +88,7 @@ impl AsyncRead for Input {
 
 /// A descriptor to write to.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// `None`: it cannot be written, or was shut down.
     wait: Option<Waiting>,
     kind: Kind,
@@ -108,7 +101,7 @@ impl Output {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
         let kind = Kind::of(descriptor)?;
         let is_stdout = descriptor.as_raw_fd() == 1;
         // A pipe's reading end must not be opened anew: that would make a writer, and readers would wait for it.
@@ -125,12 +118,6 @@ impl Output {
             kind,
             is_stdout,
         })
-    }
-
-    /// What is written to.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// What is waited on; `None` where nothing is taken.
@@ -180,7 +167,7 @@ fn access(descriptor: BorrowedFd<'_>) -> io::Result<OFlags> {
 
 /// Bytes between the place where a file is read next and its end; `None` for anything else.
 #[must_use]
-pub fn length_left(descriptor: impl AsFd) -> Option<u64> {
+pub(crate) fn length_left(descriptor: impl AsFd) -> Option<u64> {
     let stat = fstat(descriptor.as_fd()).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
@@ -213,7 +200,6 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let mut input = Input::new(reader.as_fd()).unwrap();
         let mut output = Output::new(writer.as_fd()).unwrap();
-        assert_eq!((input.kind(), output.kind()), (Kind::Pipe, Kind::Pipe));
         let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
         let expected = sent.clone();
         let write = tokio::spawn(async move {

@@ -12,7 +12,7 @@ use super::waiting::Waiting;
 
 /// An input and an output as one stream. Shutting it down ends the output.
 #[derive(Debug)]
-pub struct Given {
+pub(crate) struct Given {
     input: Inward,
     output: Output,
 }
@@ -32,7 +32,7 @@ enum Inward {
 impl Given {
     /// Both ways.
     #[must_use]
-    pub fn new(input: Input, output: Output) -> Self {
+    pub(crate) fn new(input: Input, output: Output) -> Self {
         Given {
             input: Inward::From(input),
             output,
@@ -41,7 +41,7 @@ impl Given {
 
     /// Output alone: nothing is to be read, and that is known from the start.
     #[must_use]
-    pub fn without_input(output: Output) -> Self {
+    pub(crate) fn without_input(output: Output) -> Self {
         Given {
             input: Inward::Nothing,
             output,
@@ -50,7 +50,7 @@ impl Given {
 
     /// Output to one who cannot answer: nothing comes for as long as we have not ended.
     #[must_use]
-    pub fn outward(output: Output) -> Self {
+    pub(crate) fn outward(output: Output) -> Self {
         Given {
             input: Inward::Silence {
                 ended: false,

@@ -21,7 +21,7 @@ use crate::endpoint::Spec;
 ///
 /// # Errors
 /// What the system says; `Unsupported` for a family other than IPv4, IPv6 and UNIX.
-pub fn accept_on(socket: &Socket) -> io::Result<Box<dyn Accept>> {
+pub(crate) fn accept_on(socket: &Socket) -> io::Result<Box<dyn Accept>> {
     let own = socket.try_clone()?;
     match socket.domain()? {
         Domain::UNIX => Ok(Box::new(UnixAccept::new(own)?)),
@@ -34,7 +34,7 @@ pub fn accept_on(socket: &Socket) -> io::Result<Box<dyn Accept>> {
 ///
 /// # Errors
 /// What the system says; `Unsupported` for a family other than IPv4, IPv6 and UNIX.
-pub fn endpoint_of(socket: &Socket) -> io::Result<String> {
+pub(crate) fn endpoint_of(socket: &Socket) -> io::Result<String> {
     let address = socket.local_addr()?;
     if let Some(inet) = address.as_socket() {
         return Ok(format!("tcp:{}", reachable(inet)));
@@ -52,13 +52,13 @@ pub fn endpoint_of(socket: &Socket) -> io::Result<String> {
 
 /// The client endpoint string for a path, or an abstract name that begins with `@`.
 #[must_use]
-pub fn unix_endpoint(path: &str) -> String {
+pub(crate) fn unix_endpoint(path: &str) -> String {
     Spec::new("unix").positional(path).to_string()
 }
 
 /// A listening socket that somebody else bound. It is closed with this, and what it leads to stays.
 #[derive(Debug)]
-pub struct Adopted {
+pub(crate) struct Adopted {
     socket: Socket,
     endpoint: String,
 }
@@ -68,7 +68,7 @@ impl Adopted {
     ///
     /// # Errors
     /// What the descriptor is instead, and what the system says.
-    pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(descriptor: OwnedFd) -> io::Result<Self> {
         let is_socket = Kind::of(descriptor.as_fd())? == Kind::Socket;
         if !is_socket || !socket_acceptconn(&descriptor)? {
             let what = if is_socket {
@@ -92,7 +92,7 @@ impl Adopted {
     ///
     /// # Errors
     /// What the system says.
-    pub fn domain(&self) -> io::Result<Domain> {
+    pub(crate) fn domain(&self) -> io::Result<Domain> {
         self.socket.domain()
     }
 }

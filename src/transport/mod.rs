@@ -2,13 +2,13 @@
 //! Absent: what is said on a connection, and every other transport's insides.
 
 pub mod datagrams;
-pub mod descriptor;
+pub(crate) mod descriptor;
 pub mod distinct;
-pub mod given;
+pub(crate) mod given;
 pub mod handshake;
-pub mod listening;
+pub(crate) mod listening;
 pub mod reading;
-pub mod socket;
+pub(crate) mod socket;
 pub mod stdio;
 pub(crate) mod waiting;
 

@@ -26,7 +26,7 @@ use crate::units::duration_text;
 
 /// Which addresses of a name are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     /// Both, raced.
     Any,
     /// IPv4 alone.
@@ -47,7 +47,7 @@ impl Family {
 
 /// Where a client connects to, and how.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// A name or an address.
     pub host: String,
     /// The port, 1 to 65535.
@@ -64,7 +64,7 @@ pub struct Target {
 
 /// Options of a client's socket.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub(crate) struct Options {
     /// Small writes leave at once (`TCP_NODELAY`).
     pub nodelay: bool,
     /// Idle time after which the kernel probes the peer.
@@ -88,7 +88,7 @@ impl Target {
     ///
     /// # Errors
     /// Status 3 with each address and its reason, status 4 when the time limit comes first.
-    pub async fn connect(&self, client: Option<&Facts>) -> Result<(TcpStream, Facts)> {
+    pub(crate) async fn connect(&self, client: Option<&Facts>) -> Result<(TcpStream, Facts)> {
         let mut attempts = Vec::new();
         let attempted = {
             let attempting = pin!(self.attempt_all(&mut attempts));
@@ -175,7 +175,7 @@ async fn within<T>(
 ///
 /// # Errors
 /// Status 3: the name is not found, or has no address of the family.
-pub async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>> {
     let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
         let text = reason(&error);
         let why = text
@@ -276,7 +276,7 @@ fn keep_alive(idle: Duration) -> TcpKeepalive {
 ///
 /// # Errors
 /// The system knows no such zone.
-pub fn with_zone(ip: IpAddr, zone: Option<&str>, port: u16) -> io::Result<SocketAddr> {
+pub(crate) fn with_zone(ip: IpAddr, zone: Option<&str>, port: u16) -> io::Result<SocketAddr> {
     match zone {
         None => Ok(SocketAddr::new(ip, port)),
         // The system knows the numbers of zones; no name is looked up.
@@ -289,7 +289,7 @@ pub fn with_zone(ip: IpAddr, zone: Option<&str>, port: u16) -> io::Result<Socket
 
 /// How a TCP server listens.
 #[derive(Debug, Clone)]
-pub struct Listen {
+pub(crate) struct Listen {
     /// The address to bind.
     pub ip: IpAddr,
     /// The zone that a link-local address needs.
@@ -307,7 +307,7 @@ impl Listen {
     ///
     /// # Errors
     /// What the system says.
-    pub fn bind(&self) -> io::Result<Socket> {
+    pub(crate) fn bind(&self) -> io::Result<Socket> {
         let address = with_zone(self.ip, self.zone.as_deref(), self.port)?;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
@@ -335,7 +335,7 @@ impl Listen {
 ///
 /// # Errors
 /// What the system says, as when the port is one that we may no longer bind.
-pub fn bind_beside(first: &Socket, backlog: u32) -> io::Result<Socket> {
+pub(crate) fn bind_beside(first: &Socket, backlog: u32) -> io::Result<Socket> {
     let address = first.local_addr()?;
     let socket = Socket::new(first.domain()?, Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -363,7 +363,7 @@ const UNPRIVILEGED: u16 = 1024;
 
 /// Why a port could not be bound.
 #[must_use]
-pub fn not_bound(error: &io::Error, port: u16) -> Error {
+pub(crate) fn not_bound(error: &io::Error, port: u16) -> Error {
     let refused = Error::io(Status::Bind, error);
     if error.kind() == io::ErrorKind::PermissionDenied && port < UNPRIVILEGED {
         return refused.help("ports below 1024 need root or CAP_NET_BIND_SERVICE");
@@ -373,7 +373,7 @@ pub fn not_bound(error: &io::Error, port: u16) -> Error {
 
 /// The address by which a client on this machine reaches a socket bound to `address`.
 #[must_use]
-pub fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),

@@ -7,7 +7,7 @@ use super::chance::Chance;
 
 /// Flips bits of bytes that go by.
 #[derive(Debug, Clone)]
-pub struct Corrupt {
+pub(super) struct Corrupt {
     every: NonZeroU64,
     chance: Chance,
     /// Bytes that pass as they are before the next one is hit.
@@ -17,7 +17,7 @@ pub struct Corrupt {
 impl Corrupt {
     /// Each byte is hit with a probability of 1 in `every`, and one of its bits flips.
     #[must_use]
-    pub fn new(every: NonZeroU64, seed: u64) -> Self {
+    pub(super) fn new(every: NonZeroU64, seed: u64) -> Self {
         let mut corrupt = Corrupt {
             every,
             chance: Chance::of(seed),
@@ -28,7 +28,7 @@ impl Corrupt {
     }
 
     /// The bytes, a datagram or the next ones of a stream, with what chance does to them; says how many bits flipped.
-    pub fn apply(&mut self, mut bytes: &mut [u8]) -> usize {
+    pub(super) fn apply(&mut self, mut bytes: &mut [u8]) -> usize {
         let mut flipped = 0;
         loop {
             let length = bytes.len() as u64;

@@ -9,7 +9,7 @@ use super::chance::Chance;
 
 /// Puts off what goes by.
 #[derive(Debug, Clone)]
-pub struct Lag {
+pub(super) struct Lag {
     delay: Duration,
     jitter: Duration,
     chance: Chance,
@@ -19,7 +19,7 @@ pub struct Lag {
 impl Lag {
     /// Everything is late by `delay`, and by up to `jitter` more.
     #[must_use]
-    pub fn new(delay: Duration, jitter: Duration, seed: u64) -> Self {
+    pub(super) fn new(delay: Duration, jitter: Duration, seed: u64) -> Self {
         Lag {
             delay,
             jitter,
@@ -29,7 +29,7 @@ impl Lag {
     }
 
     /// When a piece, or a datagram, that came `now` is to arrive: not before any that came earlier.
-    pub fn due(&mut self, now: Instant) -> Instant {
+    pub(super) fn due(&mut self, now: Instant) -> Instant {
         let extra = match self.jitter.is_zero() {
             true => Duration::ZERO,
             false => self.jitter.mul_f64(self.chance.unit()),

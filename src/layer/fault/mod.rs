@@ -4,10 +4,10 @@
 //! `chance`, `corrupt`, `lag` and `pace` decide, for pieces of a stream as for datagrams, and touch nothing.
 
 pub mod chance;
-pub mod corrupt;
+mod corrupt;
 pub mod datagrams;
-pub mod lag;
-pub mod pace;
+mod lag;
+mod pace;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -17,7 +17,7 @@ const NANOS: u128 = 1_000_000_000;
 
 /// Holds what goes by to a rate.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub(super) struct Pace {
     rate: NonZeroU64,
     free: Instant,
 }
@@ -25,33 +25,33 @@ pub struct Pace {
 impl Pace {
     /// So many bytes a second from `now` on; nothing is saved up yet.
     #[must_use]
-    pub fn new(rate: NonZeroU64, now: Instant) -> Self {
+    pub(super) fn new(rate: NonZeroU64, now: Instant) -> Self {
         Pace { rate, free: now }
     }
 
     /// Bytes that may pass now.
     #[must_use]
-    pub fn room(&self, now: Instant) -> u64 {
+    pub(super) fn room(&self, now: Instant) -> u64 {
         let time = now.saturating_duration_since(self.start(now));
         let room = time.as_nanos() * u128::from(self.rate.get()) / NANOS;
         u64::try_from(room).unwrap_or(u64::MAX)
     }
 
     /// So many pass, no more than there is [room](Pace::room) for.
-    pub fn take(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn take(&mut self, now: Instant, bytes: u64) {
         self.free = self.after(now, bytes);
     }
 
     /// When more may pass: all of `bytes` if that is soon, what a step brings otherwise.
     #[must_use]
-    pub fn next(&self, now: Instant, bytes: u64) -> Instant {
+    pub(super) fn next(&self, now: Instant, bytes: u64) -> Instant {
         let step = STEP.as_nanos() * u128::from(self.rate.get()) / NANOS;
         let step = u64::try_from(step).unwrap_or(u64::MAX).max(1);
         self.after(now, bytes.min(step))
     }
 
     /// When a datagram of so many bytes, which passes whole, has passed. It counts as taken.
-    pub fn due(&mut self, now: Instant, bytes: u64) -> Instant {
+    pub(super) fn due(&mut self, now: Instant, bytes: u64) -> Instant {
         self.take(now, bytes);
         self.free
     }
