@@ -383,6 +383,24 @@ fn what_comes_after_close_notify_is_nothing() {
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
 }
 
+#[test]
+fn who_ends_without_close_notify_gets_ours() {
+    let place = Place::new();
+    let (server, port) = place.serve(&["echo"], "");
+    let mut session = rustls_client(&place);
+    let mut stream = dial(at(port));
+    let mut tls = rustls::Stream::new(&mut session, &mut stream);
+    tls.write_all(b"hello").unwrap();
+    let mut got = [0; 5];
+    tls.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"hello");
+    stream.shutdown(Shutdown::Write).unwrap();
+    // It would be an error without.
+    let mut tls = rustls::Stream::new(&mut session, &mut stream);
+    assert_eq!(tls.read(&mut got).unwrap(), 0);
+    server.stop().status(0);
+}
+
 /// A session of rustls alone, for what no program would do.
 fn rustls_client(place: &Place) -> rustls::ClientConnection {
     let mut roots = rustls::RootCertStore::empty();

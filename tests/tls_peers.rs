@@ -5,6 +5,7 @@
 mod curl;
 mod gnutls;
 mod haproxy;
+mod ncat;
 mod openssl;
 mod sessions;
 mod sslscan;

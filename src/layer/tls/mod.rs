@@ -147,9 +147,16 @@ impl AsyncRead for Secure {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0)
-            .poll_read(cx, buf)
-            .map_err(words::established)
+        let read = Pin::new(&mut self.0).poll_read(cx, buf);
+        if let Poll::Ready(Err(error)) = &read
+            && error.kind() == io::ErrorKind::UnexpectedEof
+        {
+            // It ended without close_notify, and may wait for ours all the same, as ncat does. It is sent as far as there is
+            // room, as what follows is the end.
+            self.0.get_mut().1.send_close_notify();
+            let _ = Pin::new(&mut self.0).poll_flush(cx);
+        }
+        read.map_err(words::established)
     }
 }
 
