@@ -67,12 +67,14 @@ pub(super) enum Hindrance {
     Refused,
     /// No pipe was to be had.
     NoPipe,
+    /// splice(2) stops for good in front of urgent data (RFC 6093), which reading goes past.
+    Urgent,
 }
 
 impl Hindrance {
     /// Whether it stays as it is for these two.
     pub(super) fn is_lasting(self) -> bool {
-        !matches!(self, Hindrance::NoPipe | Hindrance::Early)
+        !matches!(self, Hindrance::NoPipe | Hindrance::Early | Hindrance::Urgent)
     }
 }
 
@@ -86,6 +88,7 @@ impl fmt::Display for Hindrance {
             Hindrance::Blocks => "the socket that was left open for us blocks",
             Hindrance::Refused => "the system splices no such ends",
             Hindrance::NoPipe => "no pipe is to be had",
+            Hindrance::Urgent => "urgent data is among them",
         })
     }
 }
@@ -261,6 +264,15 @@ impl<'a> Bare<'a> {
         let gone = look(&mut looked).is_ok_and(|found| found > 0);
         let what = looked[0].revents();
         gone && what.contains(PollFlags::HUP) && !what.contains(PollFlags::ERR)
+    }
+
+    /// Whether urgent data is in the way of what calls for bulk would take.
+    pub(super) fn has_urgent(&self) -> bool {
+        if !self.is_tcp() {
+            return false;
+        }
+        let mut looked = [PollFd::new(self, PollFlags::PRI)];
+        look(&mut looked).is_ok_and(|found| found > 0) && looked[0].revents().contains(PollFlags::PRI)
     }
 
     /// It was found empty: it counts as ready again when something comes.

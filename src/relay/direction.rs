@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::bare::{Bare, Hindrance, Route, is_socket, route};
 use super::pipe::Pipe;
+use super::resting;
 use super::straight::{Fill, poll_sendfile, poll_splice};
 use crate::connection::pump::{Across, Failed, Progress, Pump};
 use crate::connection::{Address, Wire, tap};
@@ -37,6 +38,8 @@ pub(super) struct Direction {
     pump: Pump,
     /// There is one while something is in it.
     pipe: Option<Pipe>,
+    /// Something is there that a call for bulk has passed by, and the runtime was told that nothing is.
+    passed_by: bool,
     /// Bytes taken from the reader without the pump.
     spliced: u64,
     thin: u8,
@@ -164,6 +167,9 @@ impl Direction {
             if self.bulk || self.pipe.is_some() {
                 ready!(self.poll_bulk(cx, from, to))?;
             }
+            if std::mem::take(&mut self.passed_by) {
+                resting::watch_anew(from).map_err(Failed::Reading)?;
+            }
             // What bulk there is through a buffer is known by now, and need not be told of again.
             let bulk = match self.chosen {
                 Chosen::Buffered(hindrance) if hindrance.is_lasting() => usize::MAX,
@@ -190,8 +196,8 @@ impl Direction {
             Ok(ways) => ways,
             Err(hindrance) => return Poll::Ready(self.go_on_buffered(hindrance)),
         };
-        self.starved = false;
-        for _ in 0..FILLS_PER_TURN {
+        let starved = std::mem::take(&mut self.starved);
+        for fill in 0..FILLS_PER_TURN {
             match ready!(self.poll_fill(cx, ways, source, sink)) {
                 Ok(Fill::Bytes(0)) => {
                     self.end();
@@ -206,6 +212,11 @@ impl Direction {
                         self.bulk = false;
                         return Poll::Ready(Ok(()));
                     }
+                }
+                // Woken for something, and there was nothing.
+                Ok(Fill::Starved) if starved && fill == 0 && ways.0.has_urgent() => {
+                    self.passed_by = true;
+                    return Poll::Ready(self.go_on_buffered(Hindrance::Urgent));
                 }
                 Ok(Fill::Starved) => {
                     (self.bulk, self.starved) = (true, true);

@@ -99,6 +99,17 @@ pub(super) fn rest(wire: &mut Wire) -> io::Result<bool> {
     )
 }
 
+/// Has the runtime look once more at what is there already: it tells of what is new, and took our word that there was nothing.
+///
+/// # Errors
+/// What the system says; the connection is lost then.
+pub(super) fn watch_anew(wire: &mut Wire) -> io::Result<()> {
+    if rest(wire)? {
+        wake(wire)?;
+    }
+    Ok(())
+}
+
 /// Has the runtime wait for it again.
 ///
 /// # Errors

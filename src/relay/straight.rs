@@ -55,6 +55,9 @@ pub(super) fn poll_splice(
             MOST,
             SpliceFlags::NONBLOCK | SpliceFlags::MOVE,
         ) {
+            Ok(moved) if moved > 0 && moved < MOST && to.was_cut_off() => {
+                return Poll::Ready(Err(Failed::Writing(Errno::CONNRESET.into())));
+            }
             Ok(moved) => return Poll::Ready(Ok(Fill::Bytes(moved))),
             Err(Errno::AGAIN) if !readable => return Poll::Ready(Ok(Fill::Starved)),
             // It does not say which of the two is not ready.
@@ -70,6 +73,9 @@ pub(super) fn poll_splice(
             Err(Errno::INTR) => {}
             Err(error) => return Poll::Ready(Err(blamed(from, error))),
         }
+    }
+    if from.has_urgent() {
+        return Poll::Ready(Ok(Fill::Hindered(Hindrance::Urgent)));
     }
     cx.waker().wake_by_ref();
     Poll::Pending

@@ -61,6 +61,8 @@ struct Target {
 #[derive(Debug, Default)]
 struct Health {
     failures: u32,
+    /// When the last of them was seen.
+    failed: Option<Instant>,
     until: Option<Instant>,
 }
 
@@ -122,6 +124,7 @@ impl Targets {
                 refusals.tell(&client.peer.to_string(), &format!("{error}; trying the next"));
             }
             target.open.fetch_add(1, Relaxed);
+            let start = Instant::now();
             let taken = Taken(Arc::clone(target));
             match self.attempt(target, client).await {
                 Ok(connection) => {
@@ -138,7 +141,7 @@ impl Targets {
                     if error.is_shortage() {
                         return Err(error);
                     }
-                    self.pass_over(target);
+                    self.pass_over(target, start);
                     failed = Some(error);
                 }
             }
@@ -161,11 +164,16 @@ impl Targets {
         }
     }
 
-    fn pass_over(&self, target: &Target) {
+    /// That an attempt failed which began at `start`. Those that ran side by side failed for the same reason, and count as one.
+    fn pass_over(&self, target: &Target, start: Instant) {
         if self.targets.len() < 2 {
             return;
         }
         let mut health = target.health();
+        if health.failed.is_some_and(|failed| start < failed) {
+            return;
+        }
+        health.failed = Some(Instant::now());
         let doubled = PASSED_OVER.saturating_mul(1 << health.failures.min(16));
         let rest = doubled.min(PASSED_OVER_MAX);
         health.failures = health.failures.saturating_add(1);
@@ -229,8 +237,11 @@ mod tests {
     fn who_failed_comes_last_for_a_while_that_doubles() {
         let first = targets(Balance::First);
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            first.pass_over(&first.targets[0]);
+            let start = Instant::now();
+            first.pass_over(&first.targets[0], start);
             let now = Instant::now();
+            // One that was under way meanwhile.
+            first.pass_over(&first.targets[0], start - Duration::from_millis(1));
             assert_eq!(first.order(now), [1, 2, 0]);
             let nearly = now + Duration::from_secs(seconds) - Duration::from_millis(500);
             assert_eq!(first.order(nearly), [1, 2, 0], "{seconds} s");

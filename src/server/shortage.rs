@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use tracing::{debug, warn};
 
 use crate::error::reason;
@@ -58,7 +59,6 @@ impl Shortage {
 /// One that ends when a descriptor is closed.
 #[cfg(feature = "metrics")]
 pub(super) fn is_of_descriptors(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
@@ -76,7 +76,10 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | Kind::NetworkDown
             | Kind::TimedOut
             | Kind::PermissionDenied
-    )
+    ) || Errno::from_io_error(error).is_some_and(|errno| {
+        // What else accept(2) names as such.
+        [Errno::PROTO, Errno::NOPROTOOPT, Errno::NONET, Errno::HOSTDOWN].contains(&errno)
+    })
 }
 
 #[cfg(test)]

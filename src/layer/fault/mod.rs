@@ -277,7 +277,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Faulty<T> {
             room = room.min(this.ripe);
             let length = match &this.pace {
                 None => room,
-                Some(pace) => usize::try_from(pace.room(now)).map_or(room, |most| most.min(room)),
+                Some(pace) => usize::try_from(pace.part(now, room as u64)).unwrap_or(room),
             };
             if length > 0 {
                 this.give(buf, length);

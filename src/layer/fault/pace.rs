@@ -42,12 +42,23 @@ impl Pace {
         self.free = self.after(now, bytes);
     }
 
+    /// Of so many bytes, those that pass now: none as long as they are fewer than a step brings and not all, so that a fast
+    /// reader does not get them one by one.
+    #[must_use]
+    pub(super) fn part(&self, now: Instant, bytes: u64) -> u64 {
+        let most = self.room(now).min(bytes);
+        if most < bytes.min(self.step()) { 0 } else { most }
+    }
+
     /// When more may pass: all of `bytes` if that is soon, what a step brings otherwise.
     #[must_use]
     pub(super) fn next(&self, now: Instant, bytes: u64) -> Instant {
+        self.after(now, bytes.min(self.step()))
+    }
+
+    fn step(&self) -> u64 {
         let step = STEP.as_nanos() * u128::from(self.rate.get()) / NANOS;
-        let step = u64::try_from(step).unwrap_or(u64::MAX).max(1);
-        self.after(now, bytes.min(step))
+        u64::try_from(step).unwrap_or(u64::MAX).max(1)
     }
 
     /// When a datagram of so many bytes, which passes whole, has passed. It counts as taken.
