@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::net::SendFlags;
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use crate::harness::peer::{accept, assert_echo, dial, hash, listener, noise, read, refusing, reset};
 use crate::harness::{connect, eventually, file_of, netkit, netkit_after, serve};
@@ -225,6 +227,82 @@ fn who_leaves_a_download_is_not_waited_for() {
     relay.wait().status(8).mentions("reset by the peer");
     assert!(start.elapsed() < Duration::from_secs(10));
     flooding.join().unwrap();
+}
+
+#[test]
+fn a_reset_in_the_middle_of_what_a_pipe_gives_is_a_loss() {
+    // Where exactly it comes is up to the kernels.
+    for _ in 0..20 {
+        let (listener, endpoint) = listener();
+        let (from, mut to) = std::io::pipe().unwrap();
+        let client = connect([&endpoint]).stdin(from).start();
+        let feeding = std::thread::spawn(move || drop(to.write_all(&noise(ALL))));
+        let peer = accept(&listener);
+        read(&peer, 3_000_001);
+        reset(peer);
+        client.wait().status(8);
+        feeding.join().unwrap();
+    }
+}
+
+#[test]
+fn an_answer_arrives_although_its_end_left_more_unread() {
+    const ANSWER: usize = 1_000_000;
+    let (target, endpoint) = listener();
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &endpoint]).start();
+    let mut client = dial(relay.address());
+    // So that most of the answer waits in the relay.
+    SockRef::from(&client).set_recv_buffer_size(16 * 1024).unwrap();
+    client.write_all(b"?").unwrap();
+    let mut server = accept(&target);
+    read(&server, 1);
+    server.write_all(&noise(ALL)[..ANSWER]).unwrap();
+    eventually("the answer in the relay", || {
+        (unacknowledged(&server) == 0).then_some(())
+    });
+    // An end in good order: nothing is unread yet.
+    drop(server);
+    let sending = flood(client.try_clone().unwrap());
+    let mut got = vec![0; ANSWER];
+    for piece in got.chunks_mut(10_000) {
+        client.read_exact(piece).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_begins(&got, ANSWER);
+    drop(client);
+    sending.join().unwrap();
+    relay.stop().status(0);
+}
+
+#[test]
+fn urgent_data_stops_nothing() {
+    let (target, endpoint) = listener();
+    let relay = netkit(["relay", "tcp:0:127.0.0.1", &endpoint]).start();
+    let client = dial(relay.address());
+    let server = accept(&target);
+    let sending = std::thread::spawn(move || {
+        let bytes = noise(ALL);
+        let (before, after) = bytes.split_at(ALL / 2);
+        (&client).write_all(before).unwrap();
+        rustix::net::send(&client, b"!", SendFlags::OOB).unwrap();
+        (&client).write_all(after).unwrap();
+    });
+    assert_begins(&read(&server, ALL), ALL);
+    sending.join().unwrap();
+    relay.stop().status(0);
+}
+
+#[test]
+fn a_pair_ends_with_a_pipe_that_nobody_reads() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let args = ["relay", "--once", "tcp:0:127.0.0.1", "fd:3"];
+    let relay = netkit_after("", "3>&1 1>/dev/null", args).stdout(writer).start();
+    let mut client = dial(relay.address());
+    client.write_all(b"taken").unwrap();
+    assert_eq!(read(&reader, 5), b"taken");
+    drop(reader);
+    client.write_all(b"not taken").unwrap();
+    relay.wait().status(0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 
 use super::direction::{Direction, tell};
 use super::limits::{Hearing, Limits, Waits};
+use super::stall::queued;
 use super::{Broken, Ending};
 use crate::connection::pump::Failed;
 use crate::connection::{Stream, Wire};
@@ -79,7 +80,7 @@ impl Talk {
             return polled;
         }
         let steps = self.up.steps() + self.down.steps();
-        self.limits.poll_idle(cx, steps).map(Err)
+        self.limits.poll_idle(cx, steps, || queued(peer)).map(Err)
     }
 
     fn advance(

@@ -191,10 +191,17 @@ impl Forwarding {
         !self.given_up && (owed(&self.client) > 0 || owed(&self.target) > 0)
     }
 
+    /// Whether the two have ended in good order and letting go of them now would reset one all the same, which costs it something
+    /// that was written to it: as where not all of what it sent was read, since the other one wanted no more.
+    #[must_use]
+    pub fn leaves_unread(&self) -> bool {
+        (self.up.deaf || self.down.deaf) && self.owes()
+    }
+
     /// Resets each of the two as soon as it has taken what was written to it, or takes nothing any more.
     pub async fn settle(self) {
         if let Some(peer) = &self.peer {
-            debug!(%peer, "lost: the reset waits for what came before");
+            debug!(%peer, "closing waits for what came before");
         }
         let idle = self.idle.as_ref().map(|idle| idle.limit());
         // What was to go on to the one that is lost.
@@ -226,6 +233,20 @@ impl Forwarding {
             let ways = [&self.up.direction, &self.down.direction];
             tell(&mut self.told, self.peer.as_deref(), ways);
         }
+        for (side, way, to) in [
+            (Side::Target, &mut self.up, &self.target),
+            (Side::Client, &mut self.down, &self.client),
+        ] {
+            // Nobody would ever take what else comes that way, and whoever sends it is to hear of that.
+            if way.deaf
+                && to
+                    .beneath::<Given>()
+                    .is_some_and(|given| !given.writes_to_socket())
+            {
+                let lost = way.lost.take();
+                return Poll::Ready(lost.map_or(Ok(()), |error| Err(Parted::Lost(side, error))));
+            }
+        }
         if self.up.over() && self.down.over() {
             return Poll::Ready(match (self.up.lost.take(), self.down.lost.take()) {
                 (Some(error), _) => Err(Parted::Lost(Side::Target, error)),
@@ -235,7 +256,8 @@ impl Forwarding {
         }
         let steps = self.up.direction.steps() + self.down.direction.steps();
         if let Some(idle) = &mut self.idle
-            && let Poll::Ready(limit) = idle.poll(cx, steps)
+            && let Poll::Ready(limit) =
+                idle.poll_while(cx, steps, || queued(&self.client) + queued(&self.target))
         {
             return Poll::Ready(Err(Parted::Idle(limit)));
         }

@@ -14,6 +14,8 @@ pub(super) struct Idle {
     sleep: Pin<Box<Sleep>>,
     steps: u64,
     since: Instant,
+    /// What was still on its way when the limit was over last.
+    queued: usize,
 }
 
 impl Idle {
@@ -23,6 +25,7 @@ impl Idle {
             sleep: Box::pin(tokio::time::sleep(limit)),
             steps: 0,
             since: Instant::now(),
+            queued: 0,
         }
     }
 
@@ -32,6 +35,17 @@ impl Idle {
 
     /// Ready when `steps` has not changed for as long as the limit.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, steps: u64) -> Poll<Duration> {
+        self.poll_while(cx, steps, || 0)
+    }
+
+    /// The same, but bytes that are `queued` in the sockets, and become fewer, count as moving. They are asked for when the
+    /// limit is over, so it may last twice as long.
+    pub(super) fn poll_while(
+        &mut self,
+        cx: &mut Context<'_>,
+        steps: u64,
+        queued: impl Fn() -> usize,
+    ) -> Poll<Duration> {
         if steps != self.steps {
             (self.steps, self.since) = (steps, Instant::now());
         }
@@ -42,10 +56,46 @@ impl Idle {
                 continue;
             };
             if until <= Instant::now() {
-                return Poll::Ready(self.limit);
+                let before = std::mem::replace(&mut self.queued, queued());
+                if self.queued == 0 || self.queued == before {
+                    return Poll::Ready(self.limit);
+                }
+                self.since = Instant::now();
+                continue;
             }
             self.sleep.as_mut().reset(until);
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_from_a_queue_counts_as_moving() {
+        let limit = Duration::from_secs(2);
+        let (start, left) = (Instant::now(), Cell::new(10));
+        let mut idle = Idle::new(limit);
+        // Less is left each time that it is asked for, until nothing is taken any more.
+        let queued = || {
+            left.set(left.get() - i32::from(left.get() > 7));
+            left.get() as usize
+        };
+        poll_fn(|cx| idle.poll_while(cx, 0, queued)).await;
+        assert_eq!(start.elapsed(), 4 * limit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_queue_is_not_waited_for() {
+        let limit = Duration::from_secs(2);
+        let start = Instant::now();
+        let mut idle = Idle::new(limit);
+        poll_fn(|cx| idle.poll_while(cx, 0, || 0)).await;
+        assert_eq!(start.elapsed(), limit);
     }
 }

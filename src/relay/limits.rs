@@ -38,11 +38,17 @@ impl Limits {
         }
     }
 
-    /// Ready when `steps`, what has moved so far, has not changed for as long as the limit.
-    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>, steps: u64) -> Poll<Broken> {
+    /// Ready when neither `steps`, what has moved so far, nor what is `queued` has changed for as long as the limit: see
+    /// [`Idle::poll_while`].
+    pub(super) fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+        steps: u64,
+        queued: impl Fn() -> usize,
+    ) -> Poll<Broken> {
         match &mut self.idle {
             None => Poll::Pending,
-            Some(idle) => idle.poll(cx, steps).map(Broken::idle),
+            Some(idle) => idle.poll_while(cx, steps, queued).map(Broken::idle),
         }
     }
 

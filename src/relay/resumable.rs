@@ -14,6 +14,7 @@ use super::Broken;
 use super::conversation::LAST_INPUT;
 use super::direction::{Direction, tell};
 use super::limits::{Hearing, Limits, Waits};
+use super::stall::queued;
 use crate::connection::pump::Failed;
 use crate::connection::{Stream, Wire};
 
@@ -124,7 +125,7 @@ impl Part<'_> {
             return polled;
         }
         let steps = self.up.steps() + self.down.steps() - self.head.len() as u64;
-        self.limits.poll_idle(cx, steps).map(Err)
+        self.limits.poll_idle(cx, steps, || queued(peer)).map(Err)
     }
 
     fn advance(

@@ -146,15 +146,16 @@ impl Future for Pair {
                     None => return Poll::Ready(Ok(())),
                     Some(met) => *self = Pair::Met(met),
                 },
-                Pair::Met(met) => match ready!(Pin::new(&mut met.forwarding).poll(cx)) {
-                    Err(parted) if met.lasts(&parted) => {
-                        let over = Pair::Apart(Box::pin(std::future::ready(Ok(None))));
-                        if let Pair::Met(met) = std::mem::replace(&mut *self, over) {
-                            *self = Pair::Apart(Box::pin(met.part(parted)));
-                        }
+                Pair::Met(met) => {
+                    let done = ready!(Pin::new(&mut met.forwarding).poll(cx));
+                    if !met.lasts(&done) {
+                        return Poll::Ready(done.map_err(why));
                     }
-                    done => return Poll::Ready(done.map_err(why)),
-                },
+                    let over = Pair::Apart(Box::pin(std::future::ready(Ok(None))));
+                    if let Pair::Met(met) = std::mem::replace(&mut *self, over) {
+                        *self = Pair::Apart(Box::pin(met.part(done)));
+                    }
+                }
             }
         }
     }
@@ -162,23 +163,24 @@ impl Future for Pair {
 
 impl Met {
     /// Whether there is more to do once the two have parted than to let go of them.
-    fn lasts(&self, parted: &Parted) -> bool {
-        match parted {
-            Parted::Enough(_) => true,
-            Parted::Lost(..) => self.forwarding.owes(),
-            Parted::Idle(_) => false,
+    fn lasts(&self, done: &Result<(), Parted>) -> bool {
+        match done {
+            Ok(()) => self.forwarding.leaves_unread(),
+            Err(Parted::Enough(_)) => true,
+            Err(Parted::Lost(..)) => self.forwarding.owes(),
+            Err(Parted::Idle(_)) => false,
         }
     }
 
-    async fn part(self, parted: Parted) -> io::Result<Option<Met>> {
-        let parted = match parted {
-            Parted::Enough(_) => {
+    async fn part(self, done: Result<(), Parted>) -> io::Result<Option<Met>> {
+        let parted = match done {
+            Err(Parted::Enough(_)) => {
                 self.forwarding.part().await;
                 Ok(None)
             }
-            lost => {
+            done => {
                 self.forwarding.settle().await;
-                Err(why(lost))
+                done.map(|()| None).map_err(why)
             }
         };
         drop(self.taken);

@@ -120,6 +120,10 @@ impl Output {
         })
     }
 
+    pub(super) fn is_socket(&self) -> bool {
+        self.kind == Kind::Socket
+    }
+
     /// What is waited on; `None` where nothing is taken.
     pub(super) fn waiting(&self) -> Option<&Waiting> {
         self.wait.as_ref()

@@ -68,6 +68,11 @@ impl Given {
         }
     }
 
+    /// Whether it writes to a socket, which may say something when it takes no more.
+    pub(crate) fn writes_to_socket(&self) -> bool {
+        self.output.is_socket()
+    }
+
     /// What is written, for the same.
     pub(crate) fn sink(&self) -> Option<&Waiting> {
         self.output.waiting()
@@ -93,7 +98,13 @@ impl AsyncRead for Given {
 
 impl AsyncWrite for Given {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.output).poll_write(cx, buf)
+        let written = Pin::new(&mut self.output).poll_write(cx, buf);
+        if let (Poll::Ready(Err(_)), Inward::Silence { ended, reader }) = (&written, &mut self.input) {
+            // Nor will it ever.
+            *ended = true;
+            reader.take().into_iter().for_each(Waker::wake);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
