@@ -246,7 +246,19 @@ async fn attempt(address: SocketAddr, local: &[SocketAddr], options: Options) ->
     {
         return Err(error);
     }
+    if is_itself(&stream, address) {
+        return Err(Errno::CONNREFUSED.into());
+    }
     Ok(stream)
+}
+
+/// The lowest port that Linux lends to those who ask for none, as long as nobody changes that (`ip_local_port_range`).
+const LENT_MIN: u16 = 32_768;
+
+/// Whether it is connected to itself: where nobody listens on a port of this machine that is lent, it may be lent to the very
+/// socket that asks for it, which then finds itself there.
+fn is_itself(stream: &TcpStream, address: SocketAddr) -> bool {
+    address.port() >= LENT_MIN && stream.local_addr().is_ok_and(|local| local == address)
 }
 
 /// Which of the addresses to leave from, of those that were asked for, leads to `address`; `None`: the system chooses.
@@ -437,6 +449,17 @@ mod tests {
             assert_eq!(heard, said);
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_finds_himself_there() {
+        // The port of a socket of our own, which is free again.
+        let here = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let error = attempt(here, &[here], Options::default()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[tokio::test]
