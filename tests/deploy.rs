@@ -106,6 +106,9 @@ fn haproxy_hands_clients_to_two_instances_and_leaves_out_one_that_stops() {
         String::from_utf8_lossy(&instance.stderr.so_far()).contains(&peer)
     };
     for client in &clients {
+        eventually("a server to have heard of the client", || {
+            (heard(&one, client) || heard(&two, client)).then_some(())
+        });
         assert!(
             heard(&one, client) != heard(&two, client),
             "each client has one server"

@@ -69,18 +69,15 @@ impl Adopted {
     /// # Errors
     /// What the descriptor is instead, and what the system says.
     pub(crate) fn new(descriptor: OwnedFd) -> io::Result<Self> {
-        let is_socket = Kind::of(descriptor.as_fd())? == Kind::Socket;
-        if !is_socket || !socket_acceptconn(&descriptor)? {
-            let what = if is_socket {
-                "the socket does not listen"
-            } else {
-                "the descriptor is not a socket"
-            };
-            return Err(io::Error::other(what));
+        if Kind::of(descriptor.as_fd())? != Kind::Socket {
+            return Err(io::Error::other("the descriptor is not a socket"));
         }
         let socket = Socket::from(descriptor);
         if socket.r#type()? != Type::STREAM {
             return Err(io::Error::other("the socket is not one of streams"));
+        }
+        if !socket_acceptconn(&socket)? {
+            return Err(io::Error::other("the socket does not listen"));
         }
         // A blocking accept would stop everything else; whoever shares the listening socket has to live with it.
         socket.set_nonblocking(true)?;
