@@ -1,6 +1,6 @@
 //! The one place with `unsafe`: taking over a descriptor that our parent left open for us, known by its number alone,
-//! waiting for a descriptor, what a socket has not got rid of, and whether it ever was connected, catching signals for a while, becoming two processes,
-//! children that end with us, and Landlock.
+//! waiting for a descriptor, what a socket has not got rid of and whether it ever was connected, catching signals for a
+//! while, becoming two processes, children that end with us, and Landlock.
 //! Absent: everything for which a crate has a safe form.
 #![allow(unsafe_code, reason = "no safe function does any of it")]
 

@@ -39,7 +39,9 @@ Notes:
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
-  when nothing moved for --idle-timeout.
+  when nothing moved for --idle-timeout. Bytes that wait in the sockets move as
+  long as somebody takes some; where there are any, the limit may last twice as
+  long.
 
   --hexdump and --record show what is exchanged with clients: what they sent
   before faults meet it, and what they get after. All connections are in one

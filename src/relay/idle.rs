@@ -38,8 +38,8 @@ impl Idle {
         self.poll_while(cx, steps, || 0)
     }
 
-    /// The same, but bytes that are `queued` in the sockets, and become fewer, count as moving. They are asked for when the
-    /// limit is over, so it may last twice as long.
+    /// The same, but what is `queued` in the sockets counts as moving as long as it is another number each time. It is asked
+    /// for when the limit is over, so that may last twice as long.
     pub(super) fn poll_while(
         &mut self,
         cx: &mut Context<'_>,

@@ -265,6 +265,27 @@ mod tests {
         assert!(tokio::time::timeout(day, talk).await.is_err());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_of_ipv6_is_received_whole() {
+        const LARGEST_OF_IPV6: usize = 65_527;
+        let (local, mut user) = duplex(ROOM);
+        user.shutdown().await.unwrap();
+        let narrow = Narrow {
+            waiting: [vec![7; LARGEST_OF_IPV6]].into(),
+            receiver: None,
+        };
+        let mut peer = Datagram::new(narrow, Facts::new(Address::Unnamed, Address::Unnamed));
+        let terms = DatagramTerms {
+            by_line: false,
+            quiet: Some(Duration::from_secs(1)),
+        };
+        let ending = converse_in_datagrams(&mut stream(local), &mut peer, terms).await;
+        assert_eq!(ending.unwrap(), Ending::Quiet);
+        let mut got = Vec::new();
+        user.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got.len(), LARGEST_OF_IPV6);
+    }
+
     #[test]
     fn lines_become_datagrams() {
         fn next(outgoing: &mut Outgoing) -> Option<Vec<u8>> {

@@ -77,6 +77,16 @@ impl Given {
     pub(crate) fn sink(&self) -> Option<&Waiting> {
         self.output.waiting()
     }
+
+    /// Nothing is written any more: who says nothing ends with that.
+    fn end_silence(&mut self) {
+        if let Inward::Silence { ended, reader } = &mut self.input {
+            *ended = true;
+            if let Some(reader) = reader.take() {
+                reader.wake();
+            }
+        }
+    }
 }
 
 impl AsyncRead for Given {
@@ -99,10 +109,8 @@ impl AsyncRead for Given {
 impl AsyncWrite for Given {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.output).poll_write(cx, buf);
-        if let (Poll::Ready(Err(_)), Inward::Silence { ended, reader }) = (&written, &mut self.input) {
-            // Nor will it ever.
-            *ended = true;
-            reader.take().into_iter().for_each(Waker::wake);
+        if let Poll::Ready(Err(_)) = written {
+            self.end_silence();
         }
         written
     }
@@ -113,12 +121,7 @@ impl AsyncWrite for Given {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.output).poll_shutdown(cx))?;
-        if let Inward::Silence { ended, reader } = &mut self.input {
-            *ended = true;
-            if let Some(reader) = reader.take() {
-                reader.wake();
-            }
-        }
+        self.end_silence();
         Poll::Ready(Ok(()))
     }
 }

@@ -98,6 +98,20 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_is_a_step_or_all_there_is() {
+        let start = Instant::now();
+        let pace = of(100_000, start);
+        let at = |millis| start + Duration::from_millis(millis);
+        // A step is 1000 bytes.
+        assert_eq!(
+            [1, 9, 10, 15].map(|millis| pace.part(at(millis), 5000)),
+            [0, 0, 1000, 1500]
+        );
+        assert_eq!([4, 5].map(|millis| pace.part(at(millis), 500)), [0, 500]);
+        assert_eq!(pace.next(start, 5000), at(10));
+    }
+
+    #[test]
     fn nothing_is_saved_up_at_first_and_a_burst_later() {
         let start = Instant::now();
         let mut pace = of(1000, start);
