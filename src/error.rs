@@ -260,7 +260,8 @@ pub fn reason(error: &io::Error) -> String {
         Kind::ReadOnlyFilesystem => "the file system is read-only",
         _ => "",
     };
-    if !known.is_empty() && error.raw_os_error().is_some() {
+    // Whoever wrote words of their own is quoted.
+    if !known.is_empty() && error.get_ref().is_none() {
         return known.to_owned();
     }
     let text = error.to_string();

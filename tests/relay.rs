@@ -1,7 +1,7 @@
 //! `relay`: every accepted connection gets one of its own to a target; half-closes, resets and failures are passed on.
 //! Absent: what TLS and PROXY headers are tested for elsewhere.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -308,6 +308,21 @@ fn the_status_of_the_only_connection_is_that_of_the_run() {
             relay.wait().status(0);
         }
     }
+    let relay_cut_off = relay(["tcp:0:127.0.0.1", &endpoint, "--once"]);
+    let mut client = dial(relay_cut_off.address());
+    let mut server = accept(&target);
+    client.write_all(b"ask").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    server.read_to_end(&mut Vec::new()).unwrap();
+    let answering = std::thread::spawn(move || server.write_all(&vec![0; 50_000_000]));
+    client.read_exact(&mut [0; 10]).unwrap();
+    reset(client);
+    relay_cut_off
+        .wait()
+        .status(8)
+        .mentions("connection reset by the peer");
+    answering.join().unwrap().unwrap_err();
+
     let relay_idle = relay(["stdio", &endpoint, "--idle-timeout=50ms"]);
     let _server = accept(&target);
     relay_idle.wait().status(4).mentions("50ms");

@@ -15,9 +15,9 @@ use tracing::{Level, debug, enabled};
 use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
-use super::owed::{owed, taken};
+use super::owed::{knows_resets, owed, taken};
 use super::resting::{self, Resting};
-use super::stall::{Stall, broken, queued};
+use super::stall::{Look, Stall, broken, has_failed, queued};
 use super::waking;
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
@@ -51,6 +51,11 @@ impl Parted {
             Some(bytes) => Parted::Enough(bytes),
             None => Parted::Lost(side, error),
         }
+    }
+
+    /// It was reset after it had ended its half, which the system has another word for.
+    fn reset(side: Side) -> Self {
+        Parted::Lost(side, io::ErrorKind::ConnectionReset.into())
     }
 }
 
@@ -127,6 +132,8 @@ struct Way {
     /// It was reset, which the system says but once: reading from there just finds an end afterwards, and that is none
     /// to pass on.
     lost: Option<io::Error>,
+    /// It was reset after an end that is to be passed on, and some of what was for it is left.
+    cut_off: bool,
 }
 
 impl Way {
@@ -177,6 +184,10 @@ impl Way {
                 self.deaf = true;
                 if error.kind() != io::ErrorKind::BrokenPipe {
                     self.lost = Some(error);
+                } else {
+                    // Where no more than an end was to come, it has missed nothing.
+                    let left = !self.direction.has_read_all() || self.direction.unwritten() > 0;
+                    self.cut_off = left && knows_resets(to);
                 }
                 Ok(())
             }
@@ -251,6 +262,8 @@ impl Forwarding {
             return Poll::Ready(match (self.up.lost.take(), self.down.lost.take()) {
                 (Some(error), _) => Err(Parted::Lost(Side::Target, error)),
                 (None, Some(error)) => Err(Parted::Lost(Side::Client, error)),
+                (None, None) if self.up.cut_off => Err(Parted::reset(Side::Target)),
+                (None, None) if self.down.cut_off => Err(Parted::reset(Side::Client)),
                 (None, None) => Ok(()),
             });
         }
@@ -265,7 +278,18 @@ impl Forwarding {
         let (client, target) = (&self.client, &self.target);
         let left = |stalled, to| if stalled { queued(to) } else { 0 };
         let waiting = || left(up, target) + left(down, client);
-        while self.stall.poll(cx, up || down, steps, waiting).is_ready() {
+        // Nobody is told of what becomes of a socket of which all was read, until there is something for it.
+        let half = self.up.direction.ended() || self.down.direction.ended();
+        while let Poll::Ready(look) = self.stall.poll(cx, up || down || half, steps, waiting) {
+            if self.up.direction.ended() && has_failed(client) {
+                return Poll::Ready(Err(Parted::reset(Side::Client)));
+            }
+            if self.down.direction.ended() && has_failed(target) {
+                return Poll::Ready(Err(Parted::reset(Side::Target)));
+            }
+            if look == Look::Early {
+                continue;
+            }
             // Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that
             // will not come. As long as it is taken, it is passed on first.
             let client_lost = self.up.abandoned(&mut self.down, client);

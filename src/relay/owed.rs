@@ -19,6 +19,11 @@ const ASK_FIRST: Duration = Duration::from_millis(2);
 /// The longest such pause; each is twice the one before.
 const ASK: Duration = Duration::from_millis(250);
 
+/// Whether it is on TCP, whatever stands in front of that.
+pub(super) fn knows_resets(wire: &Wire) -> bool {
+    Bare::reached(wire, Given::sink, Reach::Carrier).is_ok_and(|socket| socket.is_tcp())
+}
+
 /// Bytes in a connection that a reset would drop, if it is one that knows resets.
 pub(super) fn owed(to: &Wire) -> usize {
     match Bare::reached(to, Given::sink, Reach::Carrier) {

@@ -145,3 +145,86 @@ async fn a_pair_that_is_dropped_while_one_rests_is_closed() {
     let all = timeout(LONG, server.read_to_end(&mut Vec::new())).await.unwrap();
     assert!(all.unwrap() > 0);
 }
+
+fn break_off(peer: TcpStream) {
+    SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[tokio::test]
+async fn who_resets_after_his_end_has_the_other_one_reset() {
+    for breaks in [Side::Client, Side::Target] {
+        let ((near, client), (target, server)) = (tcp().await, tcp().await);
+        let (mut first, mut second) = match breaks {
+            Side::Client => (client, server),
+            Side::Target => (server, client),
+        };
+        let mut pair = forward(stream(near), stream(target), None);
+        first.write_all(b"ask").await.unwrap();
+        first.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        beside(&mut pair, second.read_to_end(&mut got)).await.unwrap();
+        assert_eq!(got, b"ask");
+        break_off(first);
+        // Nothing more moves, so this is as soon as there is a look.
+        tokio::time::pause();
+        let parted = timeout(LONG, &mut pair).await.unwrap();
+        tokio::time::resume();
+        assert!(
+            matches!(&parted, Err(Parted::Lost(side, error))
+                if *side == breaks && error.kind() == io::ErrorKind::ConnectionReset),
+            "{parted:?}"
+        );
+        drop(pair);
+        let error = second.write_all(b"answer").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_which_a_part_was_taken_is_no_good_end() {
+    // In one piece, and in bulk.
+    for length in [100, 50_000_000] {
+        let ((near, mut client), (target, mut server)) = (tcp().await, tcp().await);
+        let mut pair = forward(stream(near), stream(target), None);
+        client.write_all(b"ask").await.unwrap();
+        client.shutdown().await.unwrap();
+        beside(&mut pair, server.read_to_end(&mut Vec::new()))
+            .await
+            .unwrap();
+        let answering = tokio::spawn(async move {
+            let _ = server.write_all(&vec![0; length]).await;
+            server
+        });
+        beside(&mut pair, client.read_exact(&mut [0; 10])).await.unwrap();
+        let mut server = match length {
+            100 => Some(answering.await.unwrap()),
+            _ => None,
+        };
+        break_off(client);
+        if let Some(server) = &mut server {
+            server.write_all(b"the rest").await.unwrap();
+        }
+        let parted = timeout(LONG, &mut pair).await.unwrap();
+        assert!(
+            matches!(&parted, Err(Parted::Lost(Side::Client, error))
+                if error.kind() == io::ErrorKind::ConnectionReset),
+            "{parted:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_when_no_more_than_an_end_is_to_come_has_missed_nothing() {
+    let ((near, mut client), (target, mut server)) = (tcp().await, tcp().await);
+    let mut pair = forward(stream(near), stream(target), None);
+    client.write_all(b"ask").await.unwrap();
+    client.shutdown().await.unwrap();
+    beside(&mut pair, server.read_to_end(&mut Vec::new()))
+        .await
+        .unwrap();
+    server.write_all(b"answer").await.unwrap();
+    beside(&mut pair, client.read_exact(&mut [0; 6])).await.unwrap();
+    break_off(client);
+    server.shutdown().await.unwrap();
+    timeout(LONG, &mut pair).await.unwrap().unwrap();
+}
