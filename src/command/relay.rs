@@ -31,12 +31,12 @@ Notes:
   all that the other one has to say, without a time limit. A connection that
   is reset resets the other, as soon as what came before has arrived there, or
   once that one has taken nothing for half a minute or --idle-timeout; until
-  then the two count as open. One that comes after the end of its half is seen
-  within 5 s, or when there is something for that peer. A client whose target
-  cannot be had is closed, and the log says why; names are looked up for each connection. Clients wait
-  while there are no descriptors (ulimit -n) for one and its target; a quarter
-  of them at most, and 512, are kept for pipes that bulk goes through, and some
-  for all else.
+  then the two count as open. A reset that comes after the end of a half is
+  seen within 5 s, or when there is something for that peer. A client whose
+  target cannot be had is closed, and the log says why; names are looked up for
+  each connection. Clients wait while there are no descriptors (ulimit -n) for
+  one and its target; a quarter of them at most, and 512, are kept for pipes
+  that bulk goes through, and some for all else.
 
   Where there is but one connection, with --once or on stdio, its failure is
   that of the run: 3 when no target can be had, 8 when either end is lost, 4
