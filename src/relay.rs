@@ -11,6 +11,7 @@ mod framed;
 pub mod framing;
 mod idle;
 mod limits;
+mod lookout;
 mod messages;
 mod owed;
 mod pipe;

@@ -15,9 +15,10 @@ use tracing::{Level, debug, enabled};
 use super::bare::is_socket;
 use super::direction::{Direction, tell};
 use super::idle::Idle;
+use super::lookout::Lookout;
 use super::owed::{knows_resets, owed, taken};
 use super::resting::{self, Resting};
-use super::stall::{Look, Stall, broken, has_failed, queued};
+use super::stall::{Stall, broken, failure, queued};
 use super::waking;
 use crate::connection::pump::Failed;
 use crate::connection::{Address, Stream, Wire};
@@ -81,6 +82,7 @@ pub fn forward(client: Stream, target: Stream, idle: Option<Duration>) -> Forwar
         up: Way::default(),
         down: Way::default(),
         idle: idle.map(|limit| Box::new(Idle::new(limit))),
+        lookout: Lookout::default(),
         stall: Stall::default(),
         given_up: false,
         rests: None,
@@ -100,6 +102,7 @@ pub struct Forwarding {
     up: Way,
     down: Way,
     idle: Option<Box<Idle>>,
+    lookout: Lookout,
     stall: Stall,
     /// What was written last is not taken, and was waited for already.
     given_up: bool,
@@ -274,22 +277,22 @@ impl Forwarding {
         {
             return Poll::Ready(Err(Parted::Idle(limit)));
         }
+        // Nothing is told of a socket of which all was read, until there is something for it.
+        for (side, way, from) in [
+            (Side::Client, &self.up, &self.client),
+            (Side::Target, &self.down, &self.target),
+        ] {
+            while way.direction.ended() && self.lookout.poll(cx).is_ready() {
+                if failure(from).is_some() {
+                    return Poll::Ready(Err(Parted::reset(side)));
+                }
+            }
+        }
         let (up, down) = (self.up.is_stalled(), self.down.is_stalled());
         let (client, target) = (&self.client, &self.target);
         let left = |stalled, to| if stalled { queued(to) } else { 0 };
         let waiting = || left(up, target) + left(down, client);
-        // Nobody is told of what becomes of a socket of which all was read, until there is something for it.
-        let half = self.up.direction.ended() || self.down.direction.ended();
-        while let Poll::Ready(look) = self.stall.poll(cx, up || down || half, steps, waiting) {
-            if self.up.direction.ended() && has_failed(client) {
-                return Poll::Ready(Err(Parted::reset(Side::Client)));
-            }
-            if self.down.direction.ended() && has_failed(target) {
-                return Poll::Ready(Err(Parted::reset(Side::Target)));
-            }
-            if look == Look::Early {
-                continue;
-            }
+        while self.stall.poll(cx, up || down, steps, waiting).is_ready() {
             // Somebody broke off, and what he sent before is not taken by the other one, who is not to wait for an end that
             // will not come. As long as it is taken, it is passed on first.
             let client_lost = self.up.abandoned(&mut self.down, client);
