@@ -18,9 +18,12 @@ use netkit::server::ready;
 fn main() -> ExitCode {
     // Before anything is printed: a shell that asks for completions gets them and nothing else.
     CompleteEnv::with_factory(Cli::command).complete();
-    let cli = Cli::parse();
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return answered(&answer, colour),
+    };
     let json = cli.log_is_json();
     match command::run(cli, colour) {
         Ok(status) => ExitCode::from(status),
@@ -43,6 +46,19 @@ fn main() -> ExitCode {
             }
             ExitCode::from(status.code())
         }
+    }
+}
+
+/// Prints what clap has to say: help that was asked for, or what is wrong with the line.
+fn answered(answer: &clap::Error, colour: bool) -> ExitCode {
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    match command::report::printed(printed) {
+        Err(error) if !answer.use_stderr() => {
+            report(&error, colour);
+            ExitCode::from(error.status().code())
+        }
+        // What cannot be said on standard error can be said nowhere; the status tells.
+        _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(u8::MAX)),
     }
 }
 

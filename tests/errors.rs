@@ -1108,6 +1108,21 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for args in [&["--help"][..], &["help", "serve"], &["--version"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        netkit(args)
+            .stdout(full)
+            .run()
+            .status(1)
+            .said("error: could not write standard output: no space left on the device\n");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        netkit(args).stdout(writer).run().status(0).said("");
+    }
+}
+
+#[test]
 fn a_file_of_commands_that_is_wrong_is_shown_at_the_line() {
     let directory = tempfile::tempdir().unwrap();
     let before = format!("cd '{}'", directory.path().display());

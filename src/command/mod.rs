@@ -14,7 +14,7 @@ mod manual;
 mod monitored;
 mod record;
 mod relay;
-mod report;
+pub(crate) mod report;
 #[cfg(feature = "regex")]
 mod run;
 mod serve;

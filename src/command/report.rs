@@ -8,7 +8,12 @@ use netkit::error::{Error, Result, Status};
 /// Writes a report; a reader that has seen enough is no failure.
 pub(super) fn print(report: &[u8]) -> Result<Status> {
     let mut out = io::stdout().lock();
-    match out.write_all(report).and_then(|()| out.flush()) {
+    printed(out.write_all(report).and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output.
+pub(crate) fn printed(written: io::Result<()>) -> Result<Status> {
+    match written {
         Ok(()) => Ok(Status::Done),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Done),
         Err(error) => Err(Error::io(Status::Failure, &error).on("could not write standard output")),
