@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{fstat, major, minor};
-use rustix::net::SocketType;
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_type;
+use rustix::net::{RecvFlags, SocketType, recv};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -266,9 +267,25 @@ impl<'a> Bare<'a> {
         gone && what.contains(PollFlags::HUP) && !what.contains(PollFlags::ERR)
     }
 
+    /// Whether nothing more will come, where a call for bulk took nothing: of a socket that blocks it says the same in front of
+    /// urgent data.
+    ///
+    /// # Errors
+    /// What the socket says instead; it says it once.
+    pub(super) fn has_ended(&self) -> io::Result<bool> {
+        if !self.blocks() {
+            return Ok(true);
+        }
+        match recv(self, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((length, _)) => Ok(length == 0),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether urgent data is in the way of what calls for bulk would take.
     pub(super) fn has_urgent(&self) -> bool {
-        if !self.is_tcp() {
+        if self.kind() != Kind::Socket {
             return false;
         }
         let mut looked = [PollFd::new(self, PollFlags::PRI)];

@@ -196,13 +196,14 @@ impl Direction {
             Ok(ways) => ways,
             Err(hindrance) => return Poll::Ready(self.go_on_buffered(hindrance)),
         };
-        let starved = std::mem::take(&mut self.starved);
-        for fill in 0..FILLS_PER_TURN {
+        self.starved = false;
+        for _ in 0..FILLS_PER_TURN {
             match ready!(self.poll_fill(cx, ways, source, sink)) {
-                Ok(Fill::Bytes(0)) => {
+                Ok(Fill::Bytes(0)) if ways.0.has_ended().map_err(Failed::Reading)? => {
                     self.end();
                     return Poll::Ready(Ok(()));
                 }
+                Ok(Fill::Bytes(0)) => return Poll::Ready(self.go_past_urgent()),
                 Ok(Fill::Bytes(moved)) => {
                     if self.chosen == Chosen::Nothing {
                         self.chosen = Chosen::Spliced;
@@ -213,11 +214,8 @@ impl Direction {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                // Woken for something, and there was nothing.
-                Ok(Fill::Starved) if starved && fill == 0 && ways.0.has_urgent() => {
-                    self.passed_by = true;
-                    return Poll::Ready(self.go_on_buffered(Hindrance::Urgent));
-                }
+                // Nothing would tell of what is behind it.
+                Ok(Fill::Starved) if ways.0.has_urgent() => return Poll::Ready(self.go_past_urgent()),
                 Ok(Fill::Starved) => {
                     (self.bulk, self.starved) = (true, true);
                     return Poll::Pending;
@@ -291,6 +289,12 @@ impl Direction {
             self.pipe = Some(pipe);
         }
         emptied.map_ok(|()| Fill::Bytes(held)).map_err(Failed::Writing)
+    }
+
+    /// The runtime was told that nothing is there, which only calls for bulk have found.
+    fn go_past_urgent(&mut self) -> Result<(), Failed> {
+        self.passed_by = true;
+        self.go_on_buffered(Hindrance::Urgent)
     }
 
     /// What is in a pipe of ours is taken out again.

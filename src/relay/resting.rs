@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::connection::Wire;
 use crate::connection::stream::Io;
+use crate::transport::given::Given;
 
 /// A socket of ours that the runtime does not know of. It neither gives nor takes anything, and wakes nobody.
 #[derive(Debug)]
@@ -104,7 +105,9 @@ pub(super) fn rest(wire: &mut Wire) -> io::Result<bool> {
 /// # Errors
 /// What the system says; the connection is lost then.
 pub(super) fn watch_anew(wire: &mut Wire) -> io::Result<()> {
-    if rest(wire)? {
+    if let Some(source) = wire.bare::<Given>().and_then(Given::source) {
+        source.look_anew();
+    } else if rest(wire)? {
         wake(wire)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Having a descriptor without changing what others see of it, and waiting until it can be read or written.
 //! Absent: bytes' ends, and what a descriptor stands for.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
@@ -34,6 +35,8 @@ pub(crate) struct Waiting {
     short_is_all: bool,
     /// Nothing may be told of an end that came before we opened it anew.
     last_look: bool,
+    /// Something is there, whatever was last told.
+    passed_by: Cell<bool>,
 }
 
 /// How the system lets us wait.
@@ -85,6 +88,7 @@ impl Waiting {
             // lines and messages behind it.
             short_is_all: kind == Kind::Pipe && !packets,
             last_look: kind == Kind::Pipe,
+            passed_by: Cell::new(false),
         })
     }
 
@@ -113,10 +117,27 @@ impl Waiting {
         self.last_look && coop::has_budget_remaining()
     }
 
+    /// Says that something is there although a call has found nothing, as one that stops in front of urgent data does.
+    pub(crate) fn look_anew(&self) {
+        self.passed_by.set(true);
+    }
+
+    /// What a call has found: nothing may be left that was passed by.
+    fn found<R>(&self, done: io::Result<R>) -> io::Result<R> {
+        if done
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        {
+            self.passed_by.set(false);
+        }
+        done
+    }
+
     /// Waits until something may be there to read.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.wait {
             Wait::Never(_) => proceed(cx).map(Ok),
+            Wait::Polled(_) if self.passed_by.get() => proceed(cx).map(Ok),
             Wait::Polled(polled) => polled.poll_read_ready(cx).map_ok(|_guard| ()),
         }
     }
@@ -137,6 +158,7 @@ impl Waiting {
     ) -> io::Result<R> {
         match &self.wait {
             Wait::Never(_) => work(),
+            Wait::Polled(_) if interest.is_readable() && self.passed_by.get() => self.found(work()),
             Wait::Polled(polled) => polled.try_io(interest, |_| work()),
         }
     }
@@ -164,10 +186,12 @@ impl Waiting {
                         }
                         Err(_would_block) => {}
                     },
-                    Poll::Pending if self.may_end_unheard() => match read() {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                        done => break done,
-                    },
+                    Poll::Pending if self.may_end_unheard() || self.passed_by.get() => {
+                        match self.found(read()) {
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                            done => break done,
+                        }
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             },
@@ -298,6 +322,7 @@ mod tests {
             kind: Kind::Pipe,
             short_is_all: true,
             last_look: true,
+            passed_by: Cell::new(false),
         }
     }
 
