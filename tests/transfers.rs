@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use socket2::SockRef;
 
 use crate::harness::peer::{accept, assert_echo, dial, hash, listener, noise, read, refusing, reset};
-use crate::harness::{connect, eventually, file_of, netkit, netkit_after, serve};
+use crate::harness::{A_MOMENT, connect, eventually, file_of, netkit, netkit_after, serve};
 
 /// In the first read, at the edges of buffers and pipes, and in the middle of bulk.
 const POINTS: [usize; 6] = [0, 1, 4096, 65_537, 1_048_576, 3_000_001];
@@ -290,6 +290,45 @@ fn urgent_data_stops_nothing() {
     assert_begins(&read(&server, ALL), ALL);
     sending.join().unwrap();
     relay.stop().status(0);
+}
+
+#[test]
+fn what_is_behind_urgent_data_does_not_wait_for_more() {
+    for (inherited, blocks) in [(false, true), (true, true), (true, false)] {
+        let (target, endpoint) = listener();
+        let (_relay, client) = if inherited {
+            let (door, _) = listener();
+            let client = dial(door.local_addr().unwrap());
+            let near = accept(&door);
+            near.set_nonblocking(!blocks).unwrap();
+            let relay = connect([&endpoint])
+                .stdin(std::os::fd::OwnedFd::from(near))
+                .start();
+            (relay, client)
+        } else {
+            let relay = netkit(["relay", "tcp:0:127.0.0.1", &endpoint]).start();
+            let client = dial(relay.address());
+            (relay, client)
+        };
+        let server = accept(&target);
+        // All is queued by the time that it is passed on.
+        client.set_write_timeout(Some(A_MOMENT)).unwrap();
+        let mut sent = 0;
+        while let Ok(length) = (&client).write(&[0; 65_536]) {
+            sent += length;
+        }
+        client.set_write_timeout(None).unwrap();
+        assert!(sent > 2_000_000, "{sent} bytes are no bulk");
+        read(&server, 2_000_000);
+        (&client).write_all(&[1; 100_000]).unwrap();
+        rustix::net::send(&client, b"!", SendFlags::OOB).unwrap();
+        (&client).write_all(&[2; 100_000]).unwrap();
+        let got = read(&server, sent - 2_000_000 + 200_000);
+        assert!(
+            got.ends_with(&[2; 100_000]),
+            "inherited: {inherited}, blocks: {blocks}"
+        );
+    }
 }
 
 #[test]
