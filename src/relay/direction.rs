@@ -203,7 +203,7 @@ impl Direction {
                     self.end();
                     return Poll::Ready(Ok(()));
                 }
-                Ok(Fill::Bytes(0)) => return Poll::Ready(self.go_past_urgent()),
+                Ok(Fill::Bytes(0)) => return Poll::Ready(self.go_on_buffered(Hindrance::Urgent)),
                 Ok(Fill::Bytes(moved)) => {
                     if self.chosen == Chosen::Nothing {
                         self.chosen = Chosen::Spliced;
@@ -214,8 +214,6 @@ impl Direction {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                // Nothing would tell of what is behind it.
-                Ok(Fill::Starved) if ways.0.has_urgent() => return Poll::Ready(self.go_past_urgent()),
                 Ok(Fill::Starved) => {
                     (self.bulk, self.starved) = (true, true);
                     return Poll::Pending;
@@ -263,19 +261,15 @@ impl Direction {
         };
         // If not, it is what it held when the writer took no more.
         if pipe.is_empty() {
-            match pipe.poll_fill(cx, from) {
-                Poll::Pending => {
-                    pipe.give_back();
-                    return Poll::Ready(Ok(Fill::Starved));
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Failed::Reading(error))),
-                Poll::Ready(Ok(0)) => {
-                    pipe.give_back();
-                    return Poll::Ready(Ok(Fill::Bytes(0)));
-                }
-                Poll::Ready(Ok(moved)) => {
+            match pipe.fill(cx, from) {
+                Err(error) => return Poll::Ready(Err(Failed::Reading(error))),
+                Ok(Fill::Bytes(moved)) if moved > 0 => {
                     self.spliced += moved as u64;
                     source.passed(tap::Direction::Received, moved);
+                }
+                Ok(nothing) => {
+                    pipe.give_back();
+                    return Poll::Ready(Ok(nothing));
                 }
             }
         }
@@ -291,15 +285,11 @@ impl Direction {
         emptied.map_ok(|()| Fill::Bytes(held)).map_err(Failed::Writing)
     }
 
-    /// The runtime was told that nothing is there, which only calls for bulk have found.
-    fn go_past_urgent(&mut self) -> Result<(), Failed> {
-        self.passed_by = true;
-        self.go_on_buffered(Hindrance::Urgent)
-    }
-
     /// What is in a pipe of ours is taken out again.
     fn go_on_buffered(&mut self, hindrance: Hindrance) -> Result<(), Failed> {
         self.bulk = false;
+        // The runtime may have been told that nothing is there, and nothing would tell of what is behind it.
+        self.passed_by = hindrance == Hindrance::Urgent;
         if hindrance != Hindrance::Early && (hindrance.is_lasting() || self.chosen == Chosen::Nothing) {
             self.chosen = Chosen::Buffered(hindrance);
         }

@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use rustix::process::{Resource, getrlimit};
 
-use super::bare::Bare;
+use super::bare::{Bare, Hindrance};
+use super::straight::Fill;
 
 /// What a pipe can hold: the most that an ordinary user may ask for (`fs.pipe-max-size`).
 const HOLDS: usize = 1024 * 1024;
@@ -135,11 +136,13 @@ impl Pipe {
         });
     }
 
-    /// Takes in what the source has; 0 at its end. The pipe has to be empty, so that only the source can be what is
-    /// waited for.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Bare<'_>) -> Poll<io::Result<usize>> {
+    /// Takes in what the source has; `Starved` has the caller woken when something comes. The pipe has to be empty, so that
+    /// only the source can be what is waited for.
+    pub(super) fn fill(&mut self, cx: &mut Context<'_>, from: &Bare<'_>) -> io::Result<Fill> {
         loop {
-            ready!(from.poll_read_ready(cx))?;
+            if from.poll_read_ready(cx)?.is_pending() {
+                return Ok(Fill::Starved);
+            }
             let moved = from.try_read(|| {
                 Ok(splice(
                     from,
@@ -151,11 +154,14 @@ impl Pipe {
                 )?)
             });
             match moved {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && from.has_urgent() => {
+                    return Ok(Fill::Hindered(Hindrance::Urgent));
+                }
                 Err(error) if is_passing(&error) => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => return Err(error),
                 Ok(moved) => {
                     self.held += moved as u32;
-                    return Poll::Ready(Ok(moved));
+                    return Ok(Fill::Bytes(moved));
                 }
             }
         }
