@@ -150,6 +150,15 @@ fn break_off(peer: TcpStream) {
     SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
+/// Says all that it has to say, and ends its half.
+async fn ask(pair: &mut Forwarding, from: &mut TcpStream, to: &mut TcpStream) {
+    from.write_all(b"ask").await.unwrap();
+    from.shutdown().await.unwrap();
+    let mut got = Vec::new();
+    beside(pair, to.read_to_end(&mut got)).await.unwrap();
+    assert_eq!(got, b"ask");
+}
+
 #[tokio::test]
 async fn who_resets_after_his_end_has_the_other_one_reset() {
     for breaks in [Side::Client, Side::Target] {
@@ -159,11 +168,7 @@ async fn who_resets_after_his_end_has_the_other_one_reset() {
             Side::Target => (server, client),
         };
         let mut pair = forward(stream(near), stream(target), None);
-        first.write_all(b"ask").await.unwrap();
-        first.shutdown().await.unwrap();
-        let mut got = Vec::new();
-        beside(&mut pair, second.read_to_end(&mut got)).await.unwrap();
-        assert_eq!(got, b"ask");
+        ask(&mut pair, &mut first, &mut second).await;
         break_off(first);
         // Nothing more moves, so this is as soon as there is a look.
         tokio::time::pause();
@@ -186,11 +191,7 @@ async fn an_answer_of_which_a_part_was_taken_is_no_good_end() {
     for length in [100, 50_000_000] {
         let ((near, mut client), (target, mut server)) = (tcp().await, tcp().await);
         let mut pair = forward(stream(near), stream(target), None);
-        client.write_all(b"ask").await.unwrap();
-        client.shutdown().await.unwrap();
-        beside(&mut pair, server.read_to_end(&mut Vec::new()))
-            .await
-            .unwrap();
+        ask(&mut pair, &mut client, &mut server).await;
         let answering = tokio::spawn(async move {
             let _ = server.write_all(&vec![0; length]).await;
             server
@@ -217,11 +218,7 @@ async fn an_answer_of_which_a_part_was_taken_is_no_good_end() {
 async fn who_leaves_when_no_more_than_an_end_is_to_come_has_missed_nothing() {
     let ((near, mut client), (target, mut server)) = (tcp().await, tcp().await);
     let mut pair = forward(stream(near), stream(target), None);
-    client.write_all(b"ask").await.unwrap();
-    client.shutdown().await.unwrap();
-    beside(&mut pair, server.read_to_end(&mut Vec::new()))
-        .await
-        .unwrap();
+    ask(&mut pair, &mut client, &mut server).await;
     server.write_all(b"answer").await.unwrap();
     beside(&mut pair, client.read_exact(&mut [0; 6])).await.unwrap();
     break_off(client);
